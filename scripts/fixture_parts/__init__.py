@@ -1,0 +1,1 @@
+"""The parts of make_fixtures.py, which says what this is for."""

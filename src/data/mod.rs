@@ -1,0 +1,113 @@
+//! Picture sets: the embedded synthetic one, and the course's HDF5 files. Nothing is downloaded or written.
+
+#[cfg(feature = "hdf5")]
+mod hdf5;
+mod synthetic;
+
+use std::path::Path;
+
+use ndarray::{ArcArray2, Array2};
+
+use crate::error::{Error, Result};
+use crate::scalar::Scalar;
+
+/// Labelled pictures, as bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PictureSet {
+    /// Where they come from: a path, or `synthetic`.
+    pub source: String,
+    /// One picture per row: (m, height * width * 3), in the order row, column, channel.
+    pub pixels: Array2<u8>,
+    /// One label per picture, 0 or 1.
+    pub labels: Vec<u8>,
+    /// What 0 and 1 stand for.
+    pub classes: [String; 2],
+}
+
+/// Which of the two files of the course.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// `train_set_x`, `train_set_y`.
+    Train,
+    /// `test_set_x`, `test_set_y`.
+    Test,
+}
+
+impl PictureSet {
+    /// The embedded set: 209 training or 50 test pictures of 64 x 64 x 3 bytes, the same on every machine.
+    pub fn synthetic(split: Split) -> Self {
+        let pictures = match split {
+            Split::Train => synthetic::train(),
+            Split::Test => synthetic::test(),
+        };
+        let size = synthetic::SIDE * synthetic::SIDE * 3;
+        let pixels = Array2::from_shape_vec((pictures.labels.len(), size), pictures.pixels)
+            .expect("the generator makes whole pictures");
+        PictureSet {
+            source: "synthetic".into(),
+            pixels,
+            labels: pictures.labels,
+            classes: synthetic::CLASSES.map(String::from),
+        }
+    }
+
+    /// Reads a file as the course ships them: data sets `train_set_x` (or `test_set_x`) of bytes (m, height, width, 3),
+    /// `train_set_y` of integers (m,), and `list_classes` of two strings.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Data`], which say what was expected and what was found; [`Error::Data`] also in a build
+    /// without the `hdf5` feature.
+    pub fn read_hdf5(path: &Path, split: Split) -> Result<Self> {
+        #[cfg(feature = "hdf5")]
+        return hdf5::read(path, split);
+        #[cfg(not(feature = "hdf5"))]
+        {
+            let _ = split;
+            Err(Error::Data {
+                path: path.to_owned(),
+                problem: "this build cannot read HDF5; install libhdf5-dev and build with the `hdf5` feature".into(),
+            })
+        }
+    }
+
+    /// m, the number of pictures.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are no pictures.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The numbers of one picture: height * width * 3.
+    pub fn features(&self) -> usize {
+        self.pixels.ncols()
+    }
+
+    /// X (features, m): one picture per column, divided by 255. Divided in `f64` and rounded once.
+    pub fn x<T: Scalar>(&self) -> ArcArray2<T> {
+        let scaled: [T; 256] = std::array::from_fn(|byte| T::of(byte as f64 / 255.0));
+        self.pixels.t().as_standard_layout().mapv(|byte| scaled[usize::from(byte)]).into_shared()
+    }
+
+    /// Y (1, m), of 0 and 1.
+    pub fn y<T: Scalar>(&self) -> Array2<T> {
+        Array2::from_shape_fn((1, self.len()), |(_, i)| T::of(f64::from(self.labels[i])))
+    }
+
+    /// Refuses a set that this network cannot be trained or tested on.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`], naming both sizes.
+    pub fn expect_features(&self, inputs: usize) -> Result<()> {
+        if self.features() == inputs {
+            return Ok(());
+        }
+        Err(Error::Mismatch {
+            what: "the network's input layer",
+            expected: format!("{} units, one per number of a picture in {}", self.features(), self.source),
+            found: inputs.to_string(),
+        })
+    }
+}

@@ -1,0 +1,168 @@
+//! The one error type of the library. Every message says what was expected, what was found, and how to mend it.
+
+use std::path::PathBuf;
+
+use crate::scalar::ScalarKind;
+
+/// Shorthand for results of this library.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong in the library.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A matrix handed to a layer has the wrong shape.
+    #[error("{what} has shape {found:?}, expected {expected:?}")]
+    Shape {
+        /// Which argument, in the notebook's notation.
+        what: &'static str,
+        /// (rows, columns) that the layer was planned for.
+        expected: (usize, usize),
+        /// (rows, columns) that came.
+        found: (usize, usize),
+    },
+
+    /// A matrix is not row-major with adjacent columns.
+    #[error("{what} has strides {strides:?}; a layer takes row-major views whose columns are adjacent (copy it with `as_standard_layout`)")]
+    Layout {
+        /// Which argument, in the notebook's notation.
+        what: &'static str,
+        /// Strides in elements, as ndarray gives them.
+        strides: Vec<isize>,
+    },
+
+    /// No backend of that name is registered.
+    #[error("no backend is called `{name}`; there are: {known}")]
+    UnknownBackend {
+        /// The name that was asked for.
+        name: String,
+        /// The registered names, comma-separated.
+        known: String,
+    },
+
+    /// A name was registered twice.
+    #[error("a backend called `{0}` is registered already; give the new one another name")]
+    DuplicateBackend(String),
+
+    /// The backend exists and cannot run here.
+    #[error("backend `{name}` is unavailable: {reason}")]
+    Unavailable {
+        /// The backend.
+        name: String,
+        /// Why, and what to install or change.
+        reason: String,
+    },
+
+    /// The backend does not compute in that scalar type.
+    #[error("backend `{name}` does not support {scalar}; try `--scalar {other}`")]
+    UnsupportedScalar {
+        /// The backend.
+        name: String,
+        /// What was asked for.
+        scalar: ScalarKind,
+        /// What it does support.
+        other: ScalarKind,
+    },
+
+    /// The number of threads cannot be had.
+    #[error("backend `{name}` cannot run on {asked} threads: {reason}")]
+    Threads {
+        /// The backend.
+        name: String,
+        /// The number asked for.
+        asked: usize,
+        /// Why not, and what to ask for instead.
+        reason: String,
+    },
+
+    /// An architecture that no network can have.
+    #[error("layer sizes {found}: {problem}")]
+    Architecture {
+        /// The sizes as given.
+        found: String,
+        /// What is wrong, and what is expected.
+        problem: String,
+    },
+
+    /// A way of initialising that does not exist, or a useless scale.
+    #[error("initialisation `{found}`: expected `zeros`, `inv-sqrt`, `he`, or a finite positive number that scales normal random numbers")]
+    Init {
+        /// The text as given.
+        found: String,
+    },
+
+    /// A setting outside its domain (learning rate, number of iterations, ...).
+    #[error("{what} is {found}; expected {expected}")]
+    Setting {
+        /// The setting's name.
+        what: &'static str,
+        /// Its value as given.
+        found: String,
+        /// The values that are allowed.
+        expected: &'static str,
+    },
+
+    /// NaN or infinity where there must be none.
+    #[error("{what} became {value} at iteration {iteration}; try a smaller learning rate, and look for NaN or huge values in the data")]
+    Diverged {
+        /// What became non-finite.
+        what: &'static str,
+        /// The value.
+        value: f64,
+        /// The iteration (from 0) at which it was seen; nothing of that iteration was applied after it.
+        iteration: usize,
+    },
+
+    /// A picture set that cannot be used.
+    #[error("{path}: {problem}")]
+    Data {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and what was found.
+        problem: String,
+    },
+
+    /// Data and network do not fit each other.
+    #[error("{what} has {found}, expected {expected}")]
+    Mismatch {
+        /// Which side is off.
+        what: &'static str,
+        /// What the other side needs.
+        expected: String,
+        /// What it has.
+        found: String,
+    },
+
+    /// A fixture file that does not follow the format.
+    #[error("{file}: case `{case}`, key `{key}`: {problem}")]
+    Fixture {
+        /// The file, or `embedded:` and its name.
+        file: String,
+        /// The case's name, `#3` for the third unnamed one, or `-` for the file as a whole.
+        case: String,
+        /// The offending key.
+        key: String,
+        /// What was expected and what was found.
+        problem: String,
+    },
+
+    /// The operating system refused a file operation.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried: `read`, `write`, ...
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+
+    /// A backend failed while it ran (a device was lost, a library reported an error).
+    #[error("backend `{name}` failed: {reason}")]
+    Backend {
+        /// The backend.
+        name: String,
+        /// What it reported.
+        reason: String,
+    },
+}
