@@ -73,6 +73,14 @@ impl Entry {
         }
     }
 
+    /// The same as an error that names the backend.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub fn expect_available(&self) -> Result<()> {
+        self.available().map_err(|reason| Error::Unavailable { name: self.name.clone(), reason: reason.to_string() })
+    }
+
     /// The thread counts worth looking at on a machine with `cores`: one, and all if the backend can use them.
     pub fn thread_counts(&self, cores: NonZeroUsize) -> Vec<NonZeroUsize> {
         let mut counts = vec![NonZeroUsize::MIN];

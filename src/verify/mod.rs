@@ -6,6 +6,7 @@
 pub mod actual;
 pub mod compare;
 pub mod exact;
+mod fields;
 pub mod fixture;
 pub mod reference;
 

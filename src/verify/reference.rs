@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use ndarray::Array2;
 
-use super::fixture::{Call, GradientNames, LayerCase};
+use super::fixture::{Call, LayerCase};
 use crate::layer::Activation;
 use crate::network::{Architecture, Init, Parameters};
 use crate::scalar::Scalar;

@@ -1,0 +1,41 @@
+//! The verbs, one file each with the same skeleton: doc, `Args`, `run`. What they share is here.
+
+pub(crate) mod list;
+pub(crate) mod main_job;
+pub(crate) mod train;
+pub(crate) mod verify;
+
+use std::num::NonZeroUsize;
+
+use crate::backend::{Entry, Registry};
+use crate::error::Result;
+
+/// How a verb ended that could do its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Nothing to complain of.
+    Fine,
+    /// A result is wrong.
+    Incorrect,
+}
+
+/// The threads that this process may use.
+fn cores() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// The backends that were named, in that order, or all. A named one must be available.
+fn chosen<'a>(registry: &'a Registry, names: &[String]) -> Result<Vec<&'a Entry>> {
+    if names.is_empty() {
+        return Ok(registry.entries().iter().collect());
+    }
+    let mut entries: Vec<&Entry> = Vec::new();
+    for name in names {
+        let entry = registry.get(name)?;
+        entry.expect_available()?;
+        if entries.iter().all(|other| other.name() != entry.name()) {
+            entries.push(entry);
+        }
+    }
+    Ok(entries)
+}

@@ -1,0 +1,77 @@
+//! Medians and intervals of small samples. No assumption about their distribution is made.
+
+/// The median; NaN of nothing.
+pub fn median(samples: &[f64]) -> f64 {
+    let sorted = sorted(samples);
+    match (sorted.len(), sorted.len() / 2) {
+        (0, _) => f64::NAN,
+        (n, half) if n % 2 == 1 => sorted[half],
+        (_, half) => 0.5 * (sorted[half - 1] + sorted[half]),
+    }
+}
+
+/// Half the distance between the quartiles, as a share of the median: how far a typical sample is off.
+pub fn relative_spread(samples: &[f64]) -> f64 {
+    let sorted = sorted(samples);
+    if sorted.is_empty() {
+        return f64::NAN;
+    }
+    let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share).round() as usize];
+    0.5 * (at(0.75) - at(0.25)) / median(samples)
+}
+
+/// An interval that contains the median of the population with at least 95% probability, from order statistics (the sign test);
+/// `None` for fewer than six samples, which cannot give one.
+pub fn median_interval(samples: &[f64]) -> Option<(f64, f64)> {
+    let sorted = sorted(samples);
+    let n = sorted.len();
+    // The largest number of samples that may be left out at each end: P(Binomial(n, 1/2) < cut) <= 2.5%.
+    let (mut cut, mut tail, mut term) = (0, 0.0, 0.5_f64.powi(i32::try_from(n).ok()?));
+    loop {
+        tail += term;
+        if tail > 0.025 {
+            break;
+        }
+        term *= (n - cut) as f64 / (cut + 1) as f64;
+        cut += 1;
+    }
+    (cut > 0).then(|| (sorted[cut - 1], sorted[n - cut]))
+}
+
+/// The geometric mean of positive numbers; NaN of nothing.
+pub fn geometric_mean(values: impl IntoIterator<Item = f64>) -> f64 {
+    let (sum, count) = values.into_iter().fold((0.0, 0), |(sum, count), value| (sum + value.ln(), count + 1));
+    (sum / f64::from(count)).exp()
+}
+
+fn sorted(samples: &[f64]) -> Vec<f64> {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_relative_eq;
+
+    #[test]
+    fn medians() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert!(median(&[]).is_nan());
+        assert_relative_eq!(relative_spread(&[1.0, 2.0, 3.0, 4.0, 5.0]), 1.0 / 3.0);
+        assert_relative_eq!(geometric_mean([1.0, 4.0]), 2.0, max_relative = 1e-15);
+    }
+
+    #[test]
+    fn intervals_are_those_of_the_sign_test() {
+        let samples: Vec<f64> = (1..=9).map(f64::from).collect();
+        // 1 - 2 (1 + 9) / 512 = 96.1%.
+        assert_eq!(median_interval(&samples), Some((2.0, 8.0)));
+        assert_eq!(median_interval(&samples[..6]), Some((1.0, 6.0)));
+        assert_eq!(median_interval(&samples[..5]), None);
+        let many: Vec<f64> = (1..=100).map(f64::from).collect();
+        assert_eq!(median_interval(&many), Some((40.0, 61.0)));
+    }
+}

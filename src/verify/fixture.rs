@@ -1,0 +1,467 @@
+//! Fixture files: reading cases and holding them against the format, before anything is run on a backend.
+//!
+//! The format is described in `fixtures/README.md`. Every mistake in a file is an [`Error::Fixture`] that names file, case and
+//! key: a case that got this far can be computed, and what it expects has the names and shapes that its function returns.
+
+use std::path::{Path, PathBuf};
+
+use ndarray::Array2;
+use serde_json::{Map, Value};
+
+use super::fields::{Bad, Fields, matrix, number};
+use super::{Outputs, reference};
+use crate::error::{Error, Result};
+use crate::layer::Activation;
+use crate::network::{Architecture, Init};
+
+/// Larger files are refused.
+const MAX_BYTES: u64 = 64 << 20;
+/// Multiply-adds that one case may ask for: it is computed several times over, once by slow loops.
+const MAX_WORK: f64 = (1_u64 << 28) as f64;
+
+/// One case: what to call, and what must come out.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Its name in the file, or `#3` for the third one where it has none.
+    pub name: String,
+    /// What to call.
+    pub call: Call,
+    /// What must come out; it may be a part of what the function returns.
+    pub expected: Outputs,
+    /// The same as printed somewhere, to fewer digits.
+    pub printed: Vec<Printed>,
+    /// The author's tolerance, absolute and relative, instead of a bound derived from the inputs.
+    pub tolerance: Option<f64>,
+}
+
+/// Numbers that are known as printed text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Printed {
+    /// Which of the expected outputs.
+    pub name: String,
+    /// The numbers.
+    pub values: Array2<f64>,
+    /// Half a unit of the last decimal printed.
+    pub half_unit: f64,
+}
+
+/// W (n, n_prev) and b (n, 1) of a layer, or their gradients.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerCase {
+    /// W.
+    pub w: Array2<f64>,
+    /// b.
+    pub b: Array2<f64>,
+}
+
+/// What a forward pass left for the backward pass. Z need not be W A_prev + b.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CacheCase {
+    /// A of the layer below, (n_prev, m).
+    pub a_prev: Array2<f64>,
+    /// W and b.
+    pub layer: LayerCase,
+    /// Z, (n, m).
+    pub z: Array2<f64>,
+}
+
+/// How an `L_model_backward` case names the gradient of a layer's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GradientNames {
+    /// The notebook's: dA1 is the gradient of layer 1's input.
+    Notebook,
+    /// dA0 is the gradient of layer 1's input.
+    Mathematical,
+}
+
+impl GradientNames {
+    /// The name of the gradient of the input of layer `index`, from 0.
+    pub fn da_of_input(self, index: usize) -> String {
+        match self {
+            GradientNames::Notebook => format!("dA{}", index + 1),
+            GradientNames::Mathematical => format!("dA{index}"),
+        }
+    }
+}
+
+/// A function of the notebook with its arguments. Shapes fit each other.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the fields are the notebook's arguments")]
+pub enum Call {
+    /// `initialize_parameters`, `initialize_parameters_deep`.
+    Initialize { architecture: Architecture, init: Init, seed: u32 },
+    /// `linear_forward` (no activation), `linear_activation_forward`.
+    Forward { layer: LayerCase, a_prev: Array2<f64>, activation: Option<Activation> },
+    /// `sigmoid`, `relu`.
+    Activate { z: Array2<f64>, activation: Activation },
+    /// `sigmoid_backward`, `relu_backward`.
+    ActivationBackward { da: Array2<f64>, z: Array2<f64>, activation: Activation },
+    /// `L_model_forward`.
+    ModelForward { x: Array2<f64>, parameters: Vec<LayerCase> },
+    /// `predict`.
+    Predict { x: Array2<f64>, parameters: Vec<LayerCase> },
+    /// `compute_cost`.
+    Cost { al: Array2<f64>, y: Array2<f64> },
+    /// `linear_backward` (from dZ; Z is not looked at), `linear_activation_backward` (from dA).
+    Backward {
+        upstream: Array2<f64>,
+        is_da: bool,
+        a_prev: Array2<f64>,
+        layer: LayerCase,
+        z: Array2<f64>,
+        activation: Activation,
+    },
+    /// `L_model_backward`.
+    ModelBackward { al: Array2<f64>, y: Array2<f64>, caches: Vec<CacheCase>, names: GradientNames },
+    /// `update_parameters`.
+    Update { parameters: Vec<LayerCase>, grads: Vec<LayerCase>, rate: f64 },
+    /// `two_layer_model`, `L_layer_model`.
+    Train {
+        x: Array2<f64>,
+        y: Array2<f64>,
+        architecture: Architecture,
+        init: Init,
+        seed: u32,
+        rate: f64,
+        iterations: usize,
+    },
+}
+
+/// The notebook's cases and the project's own, which are part of the program.
+///
+/// # Panics
+/// Where the embedded files are malformed, which a test excludes.
+pub fn embedded() -> Vec<Case> {
+    let files = [
+        ("embedded:notebook_cases.json", include_str!("../../fixtures/notebook_cases.json")),
+        ("embedded:extra_cases.json", include_str!("../../fixtures/extra_cases.json")),
+    ];
+    let parsed = files.iter().flat_map(|(name, text)| parse(name, text).expect("the embedded fixtures are well-formed"));
+    parsed.collect()
+}
+
+/// What [`read`] found.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// All cases, file by file in the order of their names.
+    pub cases: Vec<Case>,
+    /// JSON files of a folder that are no fixture files: they have no `cases`.
+    pub passed_over: Vec<PathBuf>,
+}
+
+/// Reads a fixture file, or all fixture files of a folder (not of folders in it).
+///
+/// # Errors
+/// [`Error::Io`], or [`Error::Fixture`] for a malformed file or a folder without any.
+pub fn read(path: &Path) -> Result<Found> {
+    let mut found = Found::default();
+    if !path.is_dir() {
+        found.cases = parse(&path.display().to_string(), &read_text(path)?)?;
+        return Ok(found);
+    }
+    let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
+    let entries = path.read_dir().map_err(io)?.collect::<std::io::Result<Vec<_>>>().map_err(io)?;
+    let mut files: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
+    files.sort();
+    for file in files {
+        let name = file.display().to_string();
+        let document = parse_json(&name, &read_text(&file)?)?;
+        if document.get("cases").is_some() {
+            found.cases.extend(parse_document(&name, document)?);
+        } else {
+            found.passed_over.push(file);
+        }
+    }
+    if found.cases.is_empty() {
+        let problem = "no JSON file with `cases` in this folder".to_owned();
+        return Err(Error::Fixture { file: path.display().to_string(), case: "-".into(), key: "-".into(), problem });
+    }
+    Ok(found)
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
+    let bytes = std::fs::metadata(path).map_err(io)?.len();
+    if bytes > MAX_BYTES {
+        return Err(Error::Fixture {
+            file: path.display().to_string(),
+            case: "-".into(),
+            key: "-".into(),
+            problem: format!("the file has {bytes} bytes, the limit is {MAX_BYTES}"),
+        });
+    }
+    std::fs::read_to_string(path).map_err(io)
+}
+
+/// Parses the text of a fixture file; `file` is its name in messages.
+///
+/// # Errors
+/// [`Error::Fixture`].
+pub fn parse(file: &str, text: &str) -> Result<Vec<Case>> {
+    parse_document(file, parse_json(file, text)?)
+}
+
+fn parse_json(file: &str, text: &str) -> Result<Value> {
+    serde_json::from_str(text).map_err(|error| Error::Fixture {
+        file: file.into(),
+        case: "-".into(),
+        key: "-".into(),
+        problem: format!("not JSON: {error}"),
+    })
+}
+
+fn parse_document(file: &str, document: Value) -> Result<Vec<Case>> {
+    let refuse = |case: &str, Bad { key, problem }: Bad| Error::Fixture {
+        file: file.into(),
+        case: case.into(),
+        key,
+        problem,
+    };
+    let whole = |key: &str, problem: &str| refuse("-", Bad { key: key.into(), problem: problem.into() });
+    let Value::Object(mut document) = document else {
+        return Err(whole("-", "expected an object with `format` and `cases`"));
+    };
+    if document.get("format").and_then(Value::as_u64) != Some(1) {
+        return Err(whole("format", "expected 1, the only version there is"));
+    }
+    let Some(Value::Array(records)) = document.remove("cases") else {
+        return Err(whole("cases", "expected a list of cases"));
+    };
+    if records.is_empty() {
+        return Err(whole("cases", "the list is empty: nothing would be checked"));
+    }
+    let mut cases: Vec<Case> = Vec::with_capacity(records.len());
+    for (position, record) in records.into_iter().enumerate() {
+        let name = match record.get("name") {
+            Some(Value::String(name)) => name.clone(),
+            _ => format!("#{}", position + 1),
+        };
+        let case = parse_case(&name, record).map_err(|bad| refuse(&name, bad))?;
+        if cases.iter().any(|other| other.name == case.name) {
+            return Err(refuse(&name, Bad { key: "name".into(), problem: "another case has this name".into() }));
+        }
+        cases.push(case);
+    }
+    Ok(cases)
+}
+
+fn parse_case(name: &str, record: Value) -> std::result::Result<Case, Bad> {
+    let Value::Object(mut record) = record else {
+        return Err(Bad::new("-", "expected an object"));
+    };
+    let Some(Value::String(function)) = record.get("function") else {
+        return Err(Bad::new("function", "expected the name of a function of the notebook"));
+    };
+    let names = match record.get("gradient_names") {
+        None => GradientNames::Notebook,
+        Some(Value::String(text)) if text == "notebook" => GradientNames::Notebook,
+        Some(Value::String(text)) if text == "mathematical" => GradientNames::Mathematical,
+        Some(other) => {
+            return Err(Bad::new("gradient_names", format!("expected `notebook` or `mathematical`, found {other}")));
+        }
+    };
+    let tolerance = match record.get("tolerance") {
+        None => None,
+        Some(value) => match number("tolerance", value)? {
+            tolerance if tolerance >= 0.0 => Some(tolerance),
+            _ => return Err(Bad::new("tolerance", "expected a number that is not negative")),
+        },
+    };
+    let function = function.clone();
+    let mut inputs = Fields::of(&mut record, "inputs")?;
+    let call = parse_call(&function, &mut inputs, names)?;
+    inputs.finish()?;
+    if work(&call) > MAX_WORK {
+        return Err(Bad::new("inputs", format!("the case asks for more than {MAX_WORK:.1e} multiply-adds")));
+    }
+    let expected = parse_expected(&mut record, &call)?;
+    let printed = parse_printed(&record, &expected)?;
+    Ok(Case { name: name.into(), call, expected, printed, tolerance })
+}
+
+fn parse_call(function: &str, inputs: &mut Fields, names: GradientNames) -> std::result::Result<Call, Bad> {
+    Ok(match function {
+        "initialize_parameters" | "initialize_parameters_deep" => {
+            let architecture = inputs.architecture()?;
+            if function == "initialize_parameters" && architecture.layers() != 2 {
+                return Err(Bad::new("inputs.layer_dims", "initialize_parameters makes two layers: expected three sizes"));
+            }
+            Call::Initialize { architecture, init: inputs.init()?, seed: inputs.seed()? }
+        }
+        "linear_forward" => {
+            let a_prev = inputs.matrix("A")?;
+            Call::Forward { layer: inputs.layer(a_prev.nrows())?, a_prev, activation: None }
+        }
+        "linear_activation_forward" => {
+            let a_prev = inputs.matrix("A_prev")?;
+            let layer = inputs.layer(a_prev.nrows())?;
+            Call::Forward { layer, a_prev, activation: Some(inputs.activation()?) }
+        }
+        "sigmoid" => Call::Activate { z: inputs.matrix("Z")?, activation: Activation::Sigmoid },
+        "relu" => Call::Activate { z: inputs.matrix("Z")?, activation: Activation::Relu },
+        "sigmoid_backward" | "relu_backward" => {
+            let z = inputs.matrix("Z")?;
+            let activation = if function == "relu_backward" { Activation::Relu } else { Activation::Sigmoid };
+            Call::ActivationBackward { da: inputs.matrix_of("dA", z.dim())?, z, activation }
+        }
+        "L_model_forward" | "predict" => {
+            let x = inputs.matrix("X")?;
+            let parameters = inputs.layers("parameters", "", x.nrows())?;
+            if function == "predict" { Call::Predict { x, parameters } } else { Call::ModelForward { x, parameters } }
+        }
+        "compute_cost" => {
+            let al = inputs.matrix("AL")?;
+            Call::Cost { y: inputs.matrix_of("Y", al.dim())?, al }
+        }
+        "linear_backward" => {
+            let a_prev = inputs.matrix("A_prev")?;
+            let layer = inputs.layer(a_prev.nrows())?;
+            let dim = (layer.w.nrows(), a_prev.ncols());
+            let upstream = inputs.matrix_of("dZ", dim)?;
+            let (z, activation) = (Array2::zeros(dim), Activation::Identity);
+            Call::Backward { upstream, is_da: false, a_prev, layer, z, activation }
+        }
+        "linear_activation_backward" => {
+            let cache = inputs.cache(None)?;
+            let upstream = inputs.matrix_of("dA", cache.z.dim())?;
+            let CacheCase { a_prev, layer, z } = cache;
+            Call::Backward { upstream, is_da: true, a_prev, layer, z, activation: inputs.activation()? }
+        }
+        "L_model_backward" => {
+            let caches = inputs.caches()?;
+            let top = caches.last().expect("at least one cache").z.dim();
+            Call::ModelBackward { al: inputs.matrix_of("AL", top)?, y: inputs.matrix_of("Y", top)?, caches, names }
+        }
+        "update_parameters" => {
+            let parameters = inputs.chained_layers("parameters")?;
+            let grads = inputs.layers("grads", "d", parameters[0].w.ncols())?;
+            let dims = |layers: &[LayerCase]| layers.iter().map(|layer| layer.w.dim()).collect::<Vec<_>>();
+            if dims(&grads) != dims(&parameters) {
+                return Err(Bad::new("inputs.grads", "the gradients are not shaped like the parameters"));
+            }
+            Call::Update { parameters, grads, rate: inputs.number("learning_rate")? }
+        }
+        "two_layer_model" | "L_layer_model" => {
+            let architecture = inputs.architecture()?;
+            if function == "two_layer_model" && architecture.layers() != 2 {
+                return Err(Bad::new("inputs.layer_dims", "two_layer_model has two layers: expected three sizes"));
+            }
+            let x = inputs.matrix("X")?;
+            if x.nrows() != architecture.inputs() {
+                let problem = format!("has {} rows, expected {}, the first of layer_dims", x.nrows(), architecture.inputs());
+                return Err(Bad::new("inputs.X", problem));
+            }
+            let y = inputs.matrix_of("Y", (architecture.outputs(), x.ncols()))?;
+            let rate = inputs.number("learning_rate")?;
+            if rate <= 0.0 {
+                return Err(Bad::new("inputs.learning_rate", "expected a positive number"));
+            }
+            let iterations = inputs.whole("num_iterations", 1)?;
+            Call::Train { x, y, architecture, init: inputs.init()?, seed: inputs.seed()?, rate, iterations }
+        }
+        _ => return Err(Bad::new("function", format!("`{function}` is no function of the notebook"))),
+    })
+}
+
+/// Roughly, the multiply-adds of a call.
+fn work(call: &Call) -> f64 {
+    let stack = |layers: &[LayerCase], m: usize| -> f64 { layers.iter().map(|l| l.w.len() as f64 * m as f64).sum() };
+    match call {
+        Call::Train { x, architecture, iterations, .. } => {
+            let pairs = architecture.dims().windows(2);
+            let weights: f64 = pairs.map(|pair| pair[0] as f64 * pair[1] as f64).sum();
+            3.0 * weights * x.ncols() as f64 * *iterations as f64
+        }
+        Call::Initialize { architecture, .. } => {
+            architecture.dims().windows(2).map(|pair| pair[0] as f64 * pair[1] as f64).sum()
+        }
+        Call::Forward { layer, a_prev, .. } => layer.w.len() as f64 * a_prev.ncols() as f64,
+        Call::Backward { layer, a_prev, .. } => 2.0 * layer.w.len() as f64 * a_prev.ncols() as f64,
+        Call::ModelForward { x, parameters } | Call::Predict { x, parameters } => stack(parameters, x.ncols()),
+        Call::ModelBackward { al, caches, .. } => {
+            2.0 * caches.iter().map(|cache| cache.layer.w.len() as f64 * al.ncols() as f64).sum::<f64>()
+        }
+        Call::Activate { .. } | Call::ActivationBackward { .. } | Call::Cost { .. } | Call::Update { .. } => 0.0,
+    }
+}
+
+/// Named matrices, each of the name and shape that the call returns.
+fn parse_expected(record: &mut Map<String, Value>, call: &Call) -> std::result::Result<Outputs, Bad> {
+    let mut flat = Vec::new();
+    for (key, value) in Fields::of(record, "expected")?.into_rest() {
+        match (key.as_str(), value) {
+            ("parameters", Value::Object(values)) => flat.extend(values),
+            ("caches", Value::Array(caches)) => {
+                for (index, cache) in caches.into_iter().enumerate() {
+                    let Value::Object(cache) = cache else {
+                        return Err(Bad::new(format!("expected.caches[{index}]"), "expected an object"));
+                    };
+                    flat.extend(cache.into_iter().map(|(key, value)| (format!("caches[{index}].{key}"), value)));
+                }
+            }
+            (_, value) => flat.push((key, value)),
+        }
+    }
+    if flat.is_empty() {
+        return Err(Bad::new("expected", "it is empty: nothing would be checked"));
+    }
+    let returned = reference::outputs::<f64>(call);
+    let mut expected = Outputs::new();
+    for (key, value) in flat {
+        let path = format!("expected.{key}");
+        let Some(bounded) = returned.get(&key) else {
+            let known = returned.keys().cloned().collect::<Vec<_>>().join(", ");
+            return Err(Bad::new(path, format!("the function does not return that; it returns {known}")));
+        };
+        let found = matrix(&path, value)?;
+        if found.dim() != bounded.value.dim() {
+            let problem = format!("has shape {:?}, the function returns {:?}", found.dim(), bounded.value.dim());
+            return Err(Bad::new(path, problem));
+        }
+        expected.insert(key, found);
+    }
+    Ok(expected)
+}
+
+/// NumPy before 1.14 prints 8 decimals and cuts trailing zeros off; a longer text has more.
+const PRINTED_DECIMALS: usize = 8;
+
+/// `printed` is an object of objects of texts: where it was printed, then which output.
+fn parse_printed(record: &Map<String, Value>, expected: &Outputs) -> std::result::Result<Vec<Printed>, Bad> {
+    let Some(printed) = record.get("printed") else { return Ok(Vec::new()) };
+    let Value::Object(places) = printed else {
+        return Err(Bad::new("printed", "expected an object"));
+    };
+    let mut all = Vec::new();
+    for (place, texts) in places {
+        // Beside the texts stands what they are taken from, such as `cell`.
+        let Value::Object(texts) = texts else { continue };
+        for (label, text) in texts {
+            let path = format!("printed.{place}.{label}");
+            let Value::String(text) = text else {
+                return Err(Bad::new(path, "expected the printed text"));
+            };
+            let name = if label == "Length of caches list" { "caches_len" } else { label };
+            let Some(values) = expected.get(name) else {
+                return Err(Bad::new(path, "there is no such name in `expected`"));
+            };
+            all.push(parse_digits(&path, name, text, values.dim())?);
+        }
+    }
+    Ok(all)
+}
+
+/// The numbers of a printed array; brackets and layout are ignored (the notebook's are damaged).
+fn parse_digits(path: &str, name: &str, text: &str, dim: (usize, usize)) -> std::result::Result<Printed, Bad> {
+    let words: Vec<&str> = text.split(|c: char| c == '[' || c == ']' || c == ',' || c.is_whitespace()).collect();
+    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    let values = words.iter().map(|word| word.parse::<f64>()).collect::<std::result::Result<Vec<_>, _>>();
+    let values = values.map_err(|error| Bad::new(path, format!("not numbers: {error}")))?;
+    let count = values.len();
+    let values = Array2::from_shape_vec(dim, values)
+        .map_err(|_| Bad::new(path, format!("has {count} numbers, `expected` has {}", dim.0 * dim.1)))?;
+    let decimals = words.iter().map(|word| word.split_once('.').map_or(0, |(_, decimals)| decimals.len())).max();
+    let decimals = decimals.unwrap_or(0).max(PRINTED_DECIMALS);
+    Ok(Printed { name: name.into(), values, half_unit: 0.5 * 10_f64.powi(-(decimals as i32)) })
+}
