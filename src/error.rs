@@ -23,7 +23,9 @@ pub enum Error {
     },
 
     /// A matrix is not row-major with adjacent columns.
-    #[error("{what} has strides {strides:?}; a layer takes row-major views whose columns are adjacent (copy it with `as_standard_layout`)")]
+    #[error(
+        "{what} has strides {strides:?}; a layer takes row-major views whose columns are adjacent (copy it with `as_standard_layout`)"
+    )]
     Layout {
         /// Which argument, in the notebook's notation.
         what: &'static str,
@@ -85,7 +87,9 @@ pub enum Error {
     },
 
     /// A way of initialising that does not exist, or a useless scale.
-    #[error("initialisation `{found}`: expected `zeros`, `inv-sqrt`, `he`, or a finite positive number that scales normal random numbers")]
+    #[error(
+        "initialisation `{found}`: expected `zeros`, `inv-sqrt`, `he`, or a finite positive number that scales normal random numbers"
+    )]
     Init {
         /// The text as given.
         found: String,
@@ -103,7 +107,9 @@ pub enum Error {
     },
 
     /// NaN or infinity where there must be none.
-    #[error("{what} became {value} at iteration {iteration}; try a smaller learning rate, and look for NaN or huge values in the data")]
+    #[error(
+        "{what} became {value} at iteration {iteration}; try a smaller learning rate, and look for NaN or huge values in the data"
+    )]
     Diverged {
         /// What became non-finite.
         what: &'static str,

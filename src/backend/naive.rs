@@ -8,9 +8,7 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
 use super::only_one_thread;
 use crate::error::Result;
-use crate::layer::{
-    Backend, Determinism, Engine, Grads, Layer, LayerSpec, Params, Profile, Upstream,
-};
+use crate::layer::{Backend, Determinism, Engine, Grads, Layer, LayerSpec, Params, Profile, Upstream};
 use crate::scalar::Scalar;
 
 /// The backend.

@@ -12,9 +12,7 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{Error, Result};
-use crate::layer::{
-    Activation, Backend, Determinism, Engine, Grads, Layer, LayerSpec, Params, Profile, Upstream,
-};
+use crate::layer::{Activation, Backend, Determinism, Engine, Grads, Layer, LayerSpec, Params, Profile, Upstream};
 use crate::scalar::Scalar;
 
 const NAME: &str = "rayon";
@@ -77,11 +75,7 @@ impl<T: Scalar> Engine<T> for RayonEngine {
     }
 
     fn plan(&self, spec: LayerSpec) -> Result<Box<dyn Layer<T>>> {
-        Ok(Box::new(RayonLayer {
-            pool: Arc::clone(&self.pool),
-            spec,
-            dz: Array2::zeros((spec.outputs, spec.batch)),
-        }))
+        Ok(Box::new(RayonLayer { pool: Arc::clone(&self.pool), spec, dz: Array2::zeros((spec.outputs, spec.batch)) }))
     }
 
     fn run(&self, job: &mut (dyn FnMut() + Send)) {
@@ -192,7 +186,12 @@ fn pull_back<T: Scalar>(
 }
 
 /// dW = scale * dZ A_prev^T; `dz` is (n, m), `a_prev` is (n_prev, m), `dw` is (n, n_prev).
-fn weight_gradient<T: Scalar>(scale: T, dz: ArrayView2<'_, T>, a_prev: ArrayView2<'_, T>, mut dw: ArrayViewMut2<'_, T>) {
+fn weight_gradient<T: Scalar>(
+    scale: T,
+    dz: ArrayView2<'_, T>,
+    a_prev: ArrayView2<'_, T>,
+    mut dw: ArrayViewMut2<'_, T>,
+) {
     let tile_work = dz.len() * ROWS;
     dw.axis_chunks_iter_mut(Axis(1), ROWS)
         .into_par_iter()
@@ -227,7 +226,11 @@ fn input_gradient<T: Scalar>(w: ArrayView2<'_, T>, dz: ArrayView2<'_, T>, mut da
 
 /// C += coefficients * X for a tile C (rows, at most LANES); X is (k, the same columns); `coefficient(i, p)` is of row i, step p.
 /// Each element is summed over p in order, whatever the blocking.
-fn add_product<T: Scalar>(c: &mut ArrayViewMut2<'_, T>, coefficient: impl Fn(usize, usize) -> T, x: &ArrayView2<'_, T>) {
+fn add_product<T: Scalar>(
+    c: &mut ArrayViewMut2<'_, T>,
+    coefficient: impl Fn(usize, usize) -> T,
+    x: &ArrayView2<'_, T>,
+) {
     let (k, columns) = x.dim();
     for start in (0..k).step_by(DEPTH) {
         let end = k.min(start + DEPTH);

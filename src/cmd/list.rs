@@ -16,7 +16,8 @@ pub(crate) fn run(_: &Args, registry: &Registry, out: &mut dyn Write) -> anyhow:
         let profile = entry.profile();
         let scalars: Vec<_> = ScalarKind::ALL.iter().filter(|&&s| entry.supports(s)).map(ToString::to_string).collect();
         let threads = if profile.parallel { "any threads" } else { "1 thread" };
-        let needs = if profile.dependency.is_empty() { String::new() } else { format!("; needs {}", profile.dependency) };
+        let needs =
+            if profile.dependency.is_empty() { String::new() } else { format!("; needs {}", profile.dependency) };
         write!(out, "  {:<12} {}; {}, {threads}{needs}", entry.name(), profile.summary, scalars.join(" "))?;
         match entry.available() {
             Ok(()) => writeln!(out)?,

@@ -163,7 +163,8 @@ impl Progress {
     fn new(iterations: usize) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let bar = if terminal { ProgressBar::new(iterations as u64) } else { ProgressBar::hidden() };
-        let style = ProgressStyle::with_template("{bar:40} {pos}/{len}  cost {msg}  {eta} left").expect("a valid template");
+        let style =
+            ProgressStyle::with_template("{bar:40} {pos}/{len}  cost {msg}  {eta} left").expect("a valid template");
         let expected = iterations.min(1 << 20);
         Progress {
             bar: bar.with_style(style),

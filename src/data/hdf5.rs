@@ -55,7 +55,10 @@ fn open(file: &File, name: &str) -> std::result::Result<Dataset, String> {
     file.dataset(name).map_err(|_| {
         let mut names = file.member_names().unwrap_or_default();
         names.sort();
-        format!("no data set `{name}`; the file has: {}", if names.is_empty() { "nothing".into() } else { names.join(", ") })
+        format!(
+            "no data set `{name}`; the file has: {}",
+            if names.is_empty() { "nothing".into() } else { names.join(", ") }
+        )
     })
 }
 
@@ -113,7 +116,11 @@ fn strings<S: hdf5::H5Type + AsRef<str>>(set: &Dataset) -> std::result::Result<V
     Ok(values.iter().map(|value| value.as_ref().to_owned()).collect())
 }
 
-fn expect_type(set: &Dataset, expected: &str, fits: impl Fn(&TypeDescriptor) -> bool) -> std::result::Result<(), String> {
+fn expect_type(
+    set: &Dataset,
+    expected: &str,
+    fits: impl Fn(&TypeDescriptor) -> bool,
+) -> std::result::Result<(), String> {
     let found = descriptor(set)?;
     if fits(&found) {
         return Ok(());

@@ -52,13 +52,8 @@ pub trait BoundLayer<T: Scalar>: Send {
     ///
     /// # Errors
     /// As [`Layer::backward`].
-    fn descend(
-        &mut self,
-        z: ArrayView2<'_, T>,
-        upstream: Upstream<'_, T>,
-        scale: T,
-        descent: Descent<T>,
-    ) -> Result<()>;
+    fn descend(&mut self, z: ArrayView2<'_, T>, upstream: Upstream<'_, T>, scale: T, descent: Descent<T>)
+    -> Result<()>;
 
     /// Writes the current parameters: `w` is (n, n_prev), `b` is (n, 1).
     ///

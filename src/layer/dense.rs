@@ -145,9 +145,7 @@ impl<T: Scalar, K: Kernels<T>> Layer<T> for Dense<K, T> {
         product(&mut self.kernels, scale, (Op::Plain, dz), (Op::Transposed, a_prev), grads.dw)?;
         self.kernels.bias_gradient(scale, dz, grads.db);
         match da_prev {
-            Some(da_prev) => {
-                product(&mut self.kernels, T::one(), (Op::Transposed, params.w), (Op::Plain, dz), da_prev)
-            }
+            Some(da_prev) => product(&mut self.kernels, T::one(), (Op::Transposed, params.w), (Op::Plain, dz), da_prev),
             None => Ok(()),
         }
     }

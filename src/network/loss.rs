@@ -36,11 +36,7 @@ pub fn cost_from_a<T: Scalar>(a: ArrayView2<'_, T>, y: ArrayView2<'_, T>) -> Res
 ///
 /// # Errors
 /// [`Error::Shape`] where the three are not shaped alike.
-pub fn output_gradient<T: Scalar>(
-    a: ArrayView2<'_, T>,
-    y: ArrayView2<'_, T>,
-    dz: ArrayViewMut2<'_, T>,
-) -> Result<()> {
+pub fn output_gradient<T: Scalar>(a: ArrayView2<'_, T>, y: ArrayView2<'_, T>, dz: ArrayViewMut2<'_, T>) -> Result<()> {
     same_shape(a.dim(), y.dim())?;
     same_shape(a.dim(), dz.dim())?;
     Zip::from(dz).and(a).and(y).for_each(|dz, &a, &y| *dz = a - y);

@@ -192,10 +192,12 @@ impl<T: Scalar> Plan<T> {
         let specs = (0..architecture.layers()).map(|index| architecture.layer(index, batch));
         let layers = specs.map(|spec| engine.plan(spec)).collect::<Result<Vec<_>>>()?;
         let units: usize = architecture.dims()[1..].iter().sum();
-        let size = units.checked_mul(batch).filter(|&size| size <= isize::MAX as usize / 32).ok_or_else(|| Error::Setting {
-            what: "the number of examples",
-            found: batch.to_string(),
-            expected: "so many that the activations fit into memory",
+        let size = units.checked_mul(batch).filter(|&size| size <= isize::MAX as usize / 32).ok_or_else(|| {
+            Error::Setting {
+                what: "the number of examples",
+                found: batch.to_string(),
+                expected: "so many that the activations fit into memory",
+            }
         })?;
         Ok(Plan { batch, layers, activations: vec![T::zero(); 2 * size], upstream: vec![T::zero(); size] })
     }

@@ -24,12 +24,12 @@ pub fn ranking(plan: &Plan, contenders: &[Contender]) -> String {
             0 => "1.00".into(),
             _ => {
                 let ratios = ratios(contender, first);
-                let interval = median_interval(&ratios).map_or(String::new(), |(low, high)| format!("\n{low:.2}-{high:.2}"));
+                let interval =
+                    median_interval(&ratios).map_or(String::new(), |(low, high)| format!("\n{low:.2}-{high:.2}"));
                 format!("{:.2}{interval}", median(&ratios))
             }
         };
-        let mut row =
-            vec![(position + 1).to_string(), contender.name.clone(), contender.threads.to_string(), ratio];
+        let mut row = vec![(position + 1).to_string(), contender.name.clone(), contender.threads.to_string(), ratio];
         row.extend(plan.cells().zip(&contender.samples).map(|((workload, phase), samples)| {
             let seconds = median(samples);
             let rate = workload.flops(phase) / seconds / 1e9;
@@ -114,7 +114,10 @@ mod tests {
     fn the_faster_is_first_and_named() {
         let slow = contender("slow", [2e-3; 9]);
         let text = ranking(&Plan::reference(), &[slow, contender("quick", [1e-3; 9])]);
-        assert!(text.contains("Fastest on this machine: quick on 1 thread (made up), 2.00 times as fast as slow"), "{text}");
+        assert!(
+            text.contains("Fastest on this machine: quick on 1 thread (made up), 2.00 times as fast as slow"),
+            "{text}"
+        );
         let (quick, slow) = (text.find(" quick ").expect("in the table"), text.find(" slow ").expect("in the table"));
         assert!(quick < slow, "{text}");
         // 2 * 209 * (12288 * 7 + 7) operations in 1 ms.

@@ -136,7 +136,8 @@ pub fn embedded() -> Vec<Case> {
         ("embedded:notebook_cases.json", include_str!("../../fixtures/notebook_cases.json")),
         ("embedded:extra_cases.json", include_str!("../../fixtures/extra_cases.json")),
     ];
-    let parsed = files.iter().flat_map(|(name, text)| parse(name, text).expect("the embedded fixtures are well-formed"));
+    let parsed =
+        files.iter().flat_map(|(name, text)| parse(name, text).expect("the embedded fixtures are well-formed"));
     parsed.collect()
 }
 
@@ -212,12 +213,8 @@ fn parse_json(file: &str, text: &str) -> Result<Value> {
 }
 
 fn parse_document(file: &str, document: Value) -> Result<Vec<Case>> {
-    let refuse = |case: &str, Bad { key, problem }: Bad| Error::Fixture {
-        file: file.into(),
-        case: case.into(),
-        key,
-        problem,
-    };
+    let refuse =
+        |case: &str, Bad { key, problem }: Bad| Error::Fixture { file: file.into(), case: case.into(), key, problem };
     let whole = |key: &str, problem: &str| refuse("-", Bad { key: key.into(), problem: problem.into() });
     let Value::Object(mut document) = document else {
         return Err(whole("-", "expected an object with `format` and `cases`"));
@@ -285,7 +282,10 @@ fn parse_call(function: &str, inputs: &mut Fields, names: GradientNames) -> std:
         "initialize_parameters" | "initialize_parameters_deep" => {
             let architecture = inputs.architecture()?;
             if function == "initialize_parameters" && architecture.layers() != 2 {
-                return Err(Bad::new("inputs.layer_dims", "initialize_parameters makes two layers: expected three sizes"));
+                return Err(Bad::new(
+                    "inputs.layer_dims",
+                    "initialize_parameters makes two layers: expected three sizes",
+                ));
             }
             Call::Initialize { architecture, init: inputs.init()?, seed: inputs.seed()? }
         }
@@ -349,7 +349,8 @@ fn parse_call(function: &str, inputs: &mut Fields, names: GradientNames) -> std:
             }
             let x = inputs.matrix("X")?;
             if x.nrows() != architecture.inputs() {
-                let problem = format!("has {} rows, expected {}, the first of layer_dims", x.nrows(), architecture.inputs());
+                let problem =
+                    format!("has {} rows, expected {}, the first of layer_dims", x.nrows(), architecture.inputs());
                 return Err(Bad::new("inputs.X", problem));
             }
             let y = inputs.matrix_of("Y", (architecture.outputs(), x.ncols()))?;

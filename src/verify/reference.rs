@@ -108,10 +108,13 @@ pub fn outputs<T: Scalar>(call: &Call) -> BTreeMap<String, Bounded> {
             let caches = reference.model_forward(&input(x), &layers(parameters));
             let (al, _) = caches.last().expect("at least one layer");
             // An answer may go either way where the probability is within its error of one half.
-            put("predictions", Bounded::from_fn(al.value.dim(), |at| {
-                let (a, error) = al.at(at);
-                (f64::from(a > 0.5), if (a - 0.5).abs() <= error { 1.0 } else { 0.0 })
-            }));
+            put(
+                "predictions",
+                Bounded::from_fn(al.value.dim(), |at| {
+                    let (a, error) = al.at(at);
+                    (f64::from(a > 0.5), if (a - 0.5).abs() <= error { 1.0 } else { 0.0 })
+                }),
+            );
             put("probabilities", al.clone());
         }
         Call::Cost { al, y } => put("cost", cost_from_a(&rounded(al), &rounded(y))),
