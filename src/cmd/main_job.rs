@@ -81,8 +81,8 @@ fn verified<'a>(
             let reason = &outcomes[0];
             writeln!(out, "  {:<11} {name:<10} {}", reason.status, reason.detail())?;
         } else {
-            let threads: Vec<_> = counts.iter().map(ToString::to_string).collect();
-            writeln!(out, "  {:<11} {name:<10} {passed} checks, on {} threads", "PASSED", threads.join(" and "))?;
+            let threads: Vec<_> = counts.iter().map(|count| report::threads(count.get())).collect();
+            writeln!(out, "  {:<11} {name:<10} {passed} checks, on {}", "PASSED", threads.join(" and on "))?;
             good.push((entry, counts));
         }
         out.flush()?;

@@ -16,11 +16,13 @@ use crate::error::Error;
 use crate::layer::Descent;
 use crate::measure::statistics::{median, relative_spread};
 use crate::network::{Architecture, Init, Network, Parameters};
+use crate::report;
 use crate::scalar::{Scalar, ScalarKind};
 use crate::train::{Composed, Trainer, check_rate, train};
 use crate::workload::Workload;
 
 #[derive(clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub(crate) struct Args {
     /// One of the course's models
     #[arg(long, value_parser = ["two-layer", "l-layer"], default_value = "l-layer", conflicts_with = "arch")]
@@ -29,13 +31,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SIZES", requires = "init")]
     arch: Option<Architecture>,
     /// Initial weights: inv-sqrt, he, zeros, or a number that scales normal random numbers [default: the model's]
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long)]
     init: Option<Init>,
     /// Seed of the initial weights
     #[arg(long, default_value_t = crate::workload::SEED)]
     seed: u32,
     /// Learning rate
-    #[arg(long, default_value_t = crate::workload::LEARNING_RATE, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = crate::workload::LEARNING_RATE)]
     lr: f64,
     /// Number of gradient steps
     #[arg(long, default_value_t = 2500, value_parser = parse_iterations)]
@@ -101,12 +103,13 @@ fn run_as<T: Scalar>(args: &Args, registry: &Registry, out: &mut dyn Write) -> a
 
     writeln!(
         out,
-        "training {architecture} on {} ({} pictures), {} iterations at rate {}; {} on {threads} threads in {}",
+        "training {architecture} on {} ({} pictures), {} iterations at rate {}; {} on {} in {}",
         train_set.source,
         train_set.len(),
         args.iterations,
         args.lr,
         args.backend,
+        report::threads(threads.get()),
         args.scalar
     )?;
     out.flush()?;

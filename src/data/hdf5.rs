@@ -111,9 +111,15 @@ fn read_classes(set: &Dataset) -> std::result::Result<[String; 2], String> {
     <[String; 2]>::try_from(names).map_err(|names| format!("{} gave {} names, expected 2", set.name(), names.len()))
 }
 
-fn strings<S: hdf5::H5Type + AsRef<str>>(set: &Dataset) -> std::result::Result<Vec<String>, String> {
+/// Taken as bytes and checked here: the crate's own `as_str` trusts the file to hold valid UTF-8.
+fn strings<S: hdf5::H5Type + AsRef<[u8]>>(set: &Dataset) -> std::result::Result<Vec<String>, String> {
     let values = set.read_raw::<S>().map_err(|error| format!("cannot read {}: {error}", set.name()))?;
-    Ok(values.iter().map(|value| value.as_ref().to_owned()).collect())
+    let name = |(i, value): (usize, &S)| match std::str::from_utf8(value.as_ref()) {
+        Ok(name) if name.len() <= MAX_NAME => Ok(name.to_owned()),
+        Ok(name) => Err(format!("{}[{i}] has {} bytes, expected at most {MAX_NAME}", set.name(), name.len())),
+        Err(_) => Err(format!("{}[{i}] is not valid UTF-8", set.name())),
+    };
+    values.iter().enumerate().map(name).collect()
 }
 
 fn expect_type(

@@ -3,3 +3,8 @@
 mod ranking;
 
 pub use ranking::ranking;
+
+/// `1 thread`, `2 threads`.
+pub fn threads(count: usize) -> String {
+    if count == 1 { "1 thread".into() } else { format!("{count} threads") }
+}

@@ -53,10 +53,7 @@ fn ratios(contender: &Contender, base: &Contender) -> Vec<f64> {
 }
 
 fn sentence(first: &Contender, others: &[&Contender]) -> String {
-    let name = |contender: &Contender| {
-        let plural = if contender.threads.get() == 1 { "" } else { "s" };
-        format!("{} on {} thread{plural}", contender.name, contender.threads)
-    };
+    let name = |contender: &Contender| format!("{} on {}", contender.name, super::threads(contender.threads.get()));
     let of_first = format!("{} ({})", name(first), first.description);
     let Some(second) = others.first() else {
         return format!("On this machine only {of_first} could be measured.");

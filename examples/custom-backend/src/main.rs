@@ -1,0 +1,21 @@
+//! A program of its own with two more backends, one through each door of the layer trait. Every verb works for them:
+//!
+//! ```sh
+//! cargo run --release -p custom-backend -- verify --backend outer --backend fused
+//! cargo run --release -p custom-backend -- train --backend fused
+//! ```
+
+mod fused;
+mod outer;
+
+use std::process::ExitCode;
+
+use layerbench::{Entry, Registry};
+
+fn main() -> ExitCode {
+    let mut registry = Registry::builtin();
+    for entry in [Entry::both(outer::Outer), Entry::f64(fused::Fused)] {
+        registry.add(entry).expect("no built-in backend has this name");
+    }
+    layerbench::cli::main_with(registry)
+}

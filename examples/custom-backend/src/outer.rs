@@ -1,0 +1,79 @@
+//! `outer`, through the easy door: one matrix product, as a sum of outer products. The rest has default bodies.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use layerbench::layer::{Backend, Dense, Determinism, Engine, Kernels, Layer, LayerSpec, Op, Profile};
+use layerbench::{Error, Result, Scalar};
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+/// The backend.
+pub struct Outer;
+
+impl<T: Scalar> Backend<T> for Outer {
+    fn name(&self) -> &str {
+        "outer"
+    }
+
+    fn profile(&self) -> Profile {
+        Profile {
+            summary: "sums of outer products (an example)",
+            dependency: "",
+            parallel: false,
+            determinism: Determinism::AnyThreads,
+            allocations_per_product: 0,
+        }
+    }
+
+    fn open(&self, threads: NonZeroUsize) -> Result<Arc<dyn Engine<T>>> {
+        if threads.get() > 1 {
+            let reason = "it is serial; ask for 1".into();
+            return Err(Error::Threads { name: "outer".into(), asked: threads.get(), reason });
+        }
+        Ok(Arc::new(OuterEngine))
+    }
+}
+
+struct OuterEngine;
+
+impl<T: Scalar> Engine<T> for OuterEngine {
+    fn threads(&self) -> usize {
+        1
+    }
+
+    fn description(&self) -> String {
+        "outer products".into()
+    }
+
+    fn plan(&self, spec: LayerSpec) -> Result<Box<dyn Layer<T>>> {
+        Ok(Box::new(Dense::new(OuterProducts, spec)))
+    }
+}
+
+struct OuterProducts;
+
+impl<T: Scalar> Kernels<T> for OuterProducts {
+    fn gemm(
+        &mut self,
+        alpha: T,
+        (a_op, a): (Op, ArrayView2<'_, T>),
+        (b_op, b): (Op, ArrayView2<'_, T>),
+        mut c: ArrayViewMut2<'_, T>,
+    ) -> Result<()> {
+        // c may hold NaN: it is overwritten first, never scaled.
+        c.fill(T::zero());
+        let (a, b) = (oriented(a_op, a), oriented(b_op, b));
+        for (column, row) in a.columns().into_iter().zip(b.rows()) {
+            for (mut c_row, &a) in c.rows_mut().into_iter().zip(column) {
+                c_row.zip_mut_with(&row, |c, &b| *c += a * b);
+            }
+        }
+        c.mapv_inplace(|c| alpha * c);
+        Ok(())
+    }
+}
+
+/// The operand as it enters the product: transposing a view costs nothing.
+fn oriented<T>(op: Op, view: ArrayView2<'_, T>) -> ArrayView2<'_, T> {
+    if op == Op::Plain { view } else { view.reversed_axes() }
+}

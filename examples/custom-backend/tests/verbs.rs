@@ -1,0 +1,40 @@
+//! Every verb of the program, run for the two added backends.
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use predicates::str::contains;
+
+fn program() -> Command {
+    Command::cargo_bin("custom-backend").expect("it was built")
+}
+
+#[test]
+fn list_names_them_beside_the_built_in_ones() {
+    program().arg("list").assert().code(0).stdout(contains("outer").and(contains("fused")).and(contains("naive")));
+}
+
+#[test]
+fn verify_passes_on_both() {
+    program()
+        .args(["verify", "--backend", "outer", "--backend", "fused"])
+        .assert()
+        .code(0)
+        // Both scalar types of one and f64 of the other; the missing type is said.
+        .stdout(contains("120 passed, 0 failed, 1 skipped").and(contains("it does not compute in f32")));
+}
+
+#[test]
+fn train_runs_on_both() {
+    for backend in ["outer", "fused"] {
+        let args = ["train", "--backend", backend, "--model", "two-layer", "--iterations", "3"];
+        program().args(args).assert().code(0).stdout(contains(format!("{backend} on 1 thread")));
+    }
+    let wrong = ["train", "--backend", "fused", "--scalar", "f32", "--iterations", "3"];
+    program().args(wrong).assert().code(2).stderr(contains("does not support f32; try `--scalar f64`"));
+}
+
+#[test]
+fn the_main_job_measures_them() {
+    let args = ["--rounds", "1", "--backend", "outer", "--backend", "fused"];
+    program().args(args).assert().code(0).stdout(contains("Fastest on this machine:"));
+}
