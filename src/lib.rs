@@ -1,5 +1,35 @@
-//! Validates and benchmarks interchangeable implementations of a dense neural-network layer.
+//! Validates and benchmarks interchangeable implementations of a dense neural-network layer, and helps choose one.
+//!
+//! A [*backend*](layer::Backend) is a way to do a layer's arithmetic. Four are built in: `naive` (plain loops), `ndarray`
+//! (matrixmultiply), `openblas` (cblas) and `rayon` (parallel loops). They implement one trait, [`layer::Layer`], whose contracts are
+//! stated once, in [`layer`]; a program of your own can add more and gets every verb of the command line for them
+//! ([`cli::main_with`]).
+//!
+//! # The house
+//!
+//! Modules use what is below them only. A backend knows no network, no fixture and no clock; only the registry names backends.
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`cli`] and its verbs | parsing, dispatch, exit codes; one file per verb |
+//! | [`report`] | how results are shown; one file per format |
+//! | [`measure`] | timing phases of a workload, interleaved; statistics |
+//! | [`verify`] | fixtures, exact arithmetic, error bounds, verdicts |
+//! | [`workload`] | the reference workloads and their operation counts |
+//! | [`notebook`] | the functions of the course notebook by name, on any engine |
+//! | [`train`] | the training loop and the [`train::Trainer`] level |
+//! | [`data`] | picture sets: HDF5 files and the embedded synthetic set |
+//! | [`network`] | arenas, initial weights, cost |
+//! | [`backend`] | the registry, and one file per backend |
+//! | [`layer`] | the layer trait, its contracts, activations, parameters |
+//! | [`scalar`], [`error`] | `f32`/`f64`; the one error type |
+//!
+//! # Which way to read
+//!
+//! [`layer`] first, then [`backend`] (start with `naive`), [`network`], [`train`].
+
 #![warn(missing_docs)]
+
 pub mod backend;
 pub mod cli;
 mod cmd;
@@ -14,6 +44,12 @@ pub mod scalar;
 pub mod train;
 pub mod verify;
 pub mod workload;
+
 pub use backend::{Entry, Registry};
 pub use error::{Error, Result};
 pub use scalar::{Scalar, ScalarKind};
+
+/// The README's examples are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
