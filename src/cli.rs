@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::backend::Registry;
-use crate::cmd::{self, Verdict};
+use crate::cmd;
 
 #[derive(Parser)]
 #[command(
@@ -16,7 +16,7 @@ use crate::cmd::{self, Verdict};
     about,
     long_about = "Validates and benchmarks interchangeable implementations of a dense neural-network layer.\n\n\
                   Without a verb: verifies every available backend, measures the reference workload, and prints the ranking.",
-    after_help = "Exit codes: 0 fine, 1 a result is wrong, 2 usage or environment.",
+    after_help = "Exit codes: 0 fine, 1 a result is wrong, 2 usage or environment, 130 interrupted.",
     args_conflicts_with_subcommands = true
 )]
 struct Cli {
@@ -71,8 +71,7 @@ pub fn run(registry: &Registry, arguments: impl IntoIterator<Item = OsString>, o
     };
     let outcome = outcome.and_then(|verdict| Ok(out.flush().map(|()| verdict)?));
     match outcome {
-        Ok(Verdict::Fine) => 0,
-        Ok(Verdict::Incorrect) => 1,
+        Ok(verdict) => verdict.exit_code(),
         // Whoever reads our output has seen enough (`layerbench list | head -1`).
         Err(error) if is_broken_pipe(&error) => 0,
         Err(error) => {

@@ -128,6 +128,15 @@ pub enum Error {
         problem: String,
     },
 
+    /// A model or checkpoint file that cannot be used.
+    #[error("{path}: {problem}")]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and what was found.
+        problem: String,
+    },
+
     /// Data and network do not fit each other.
     #[error("{what} has {found}, expected {expected}")]
     Mismatch {

@@ -17,6 +17,7 @@
 //! | [`verify`] | fixtures, exact arithmetic, error bounds, verdicts |
 //! | [`workload`] | the reference workloads and their operation counts |
 //! | [`notebook`] | the functions of the course notebook by name, on any engine |
+//! | [`store`] | models and checkpoints as files |
 //! | [`train`] | the training loop and the [`train::Trainer`] level |
 //! | [`data`] | picture sets: HDF5 files and the embedded synthetic set |
 //! | [`network`] | arenas, initial weights, cost |
@@ -41,6 +42,7 @@ pub mod network;
 pub mod notebook;
 pub mod report;
 pub mod scalar;
+pub mod store;
 pub mod train;
 pub mod verify;
 pub mod workload;

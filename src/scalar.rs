@@ -63,7 +63,9 @@ impl Scalar for f64 {
 }
 
 /// The name of a scalar type at run time, as the command line and the reports spell it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum, serde::Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum ScalarKind {
     /// IEEE 754 binary32.

@@ -1,7 +1,9 @@
 //! The verbs, one file each with the same skeleton: doc, `Args`, `run`. What they share is here.
 
+mod interrupt;
 pub(crate) mod list;
 pub(crate) mod main_job;
+mod output;
 pub(crate) mod train;
 pub(crate) mod verify;
 
@@ -17,6 +19,28 @@ pub(crate) enum Verdict {
     Fine,
     /// A result is wrong.
     Incorrect,
+    /// Ctrl-C ended it, cleanly: what was done is saved.
+    Interrupted,
+}
+
+impl Verdict {
+    /// The program's exit code.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Verdict::Fine => 0,
+            Verdict::Incorrect => 1,
+            Verdict::Interrupted => interrupt::EXIT_CODE,
+        }
+    }
+}
+
+/// How a verb writes its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// One JSON object, documented under docs/.
+    Json,
 }
 
 /// The threads that this process may use.

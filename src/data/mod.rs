@@ -7,6 +7,7 @@ mod synthetic;
 use std::path::Path;
 
 use ndarray::{ArcArray2, Array2};
+use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::scalar::Scalar;
@@ -94,6 +95,17 @@ impl PictureSet {
     /// Y (1, m), of 0 and 1.
     pub fn y<T: Scalar>(&self) -> Array2<T> {
         Array2::from_shape_fn((1, self.len()), |(_, i)| T::of(f64::from(self.labels[i])))
+    }
+
+    /// SHA-256 of everything that training sees: sizes, pixels and labels, wherever they come from.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        for size in [self.len(), self.features()] {
+            hash.update((size as u64).to_le_bytes());
+        }
+        hash.update(self.pixels.as_standard_layout().as_slice().expect("standard layout"));
+        hash.update(&self.labels);
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Refuses a set that this network cannot be trained or tested on.

@@ -1,5 +1,7 @@
 //! Training: the [`Trainer`] level, its default that composes layers, and the loop. No files, no progress display.
 
+mod run;
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -9,6 +11,8 @@ use crate::error::{Error, Result};
 use crate::layer::{BoundLayer, Descent, Engine, Upstream};
 use crate::network::{Network, Parameters, in_run, loss};
 use crate::scalar::Scalar;
+
+pub use run::{End, Leg, Outcome, run};
 
 /// One training run: data and parameters are inside.
 ///

@@ -1,0 +1,401 @@
+//! `train`: the notebook's job on a backend. Can be interrupted, checkpointed and resumed; loses nothing that was good.
+
+mod progress;
+mod setup;
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use serde::Serialize;
+
+use crate::backend::Registry;
+use crate::cmd::interrupt::Interrupt;
+use crate::cmd::output::Output;
+use crate::cmd::{Format, Verdict, cores};
+use crate::data::{PictureSet, Split};
+use crate::error::Error;
+use crate::layer::{Descent, Engine};
+use crate::measure::statistics::{median, relative_spread};
+use crate::network::{Architecture, Init, Network, Parameters};
+use crate::report;
+use crate::scalar::{Scalar, ScalarKind};
+use crate::store::{Checkpoint, Model, Provenance};
+use crate::train::{Composed, End, Leg, Outcome, run as run_leg};
+use progress::Progress;
+use setup::Setup;
+
+#[derive(clap::Args)]
+#[command(allow_negative_numbers = true)]
+pub(crate) struct Args {
+    /// One of the course's models
+    #[arg(long, value_parser = ["two-layer", "l-layer"], default_value = "l-layer", conflicts_with_all = ["arch", "resume"])]
+    model: String,
+    /// Layer sizes instead of a model, such as 12288,20,7,5,1
+    #[arg(long, value_name = "SIZES", conflicts_with = "resume")]
+    arch: Option<Architecture>,
+    /// Initial weights: inv-sqrt, he, zeros, or a number that scales normal random numbers [default: the model's, or inv-sqrt]
+    #[arg(long, conflicts_with = "resume")]
+    init: Option<Init>,
+    /// Seed of the initial weights
+    #[arg(long, default_value_t = crate::workload::SEED, conflicts_with = "resume")]
+    seed: u32,
+    /// Learning rate
+    #[arg(long, default_value_t = crate::workload::LEARNING_RATE, conflicts_with = "resume")]
+    lr: f64,
+    /// Number of gradient steps, those before a resumption included [default: 2500, or the checkpoint's]
+    #[arg(long, value_parser = parse_positive)]
+    iterations: Option<usize>,
+    /// HDF5 file with train_set_x, train_set_y and list_classes [default: the embedded synthetic pictures]
+    #[arg(long, value_name = "FILE")]
+    train: Option<PathBuf>,
+    /// HDF5 file with test_set_x, test_set_y and list_classes
+    #[arg(long, value_name = "FILE")]
+    test: Option<PathBuf>,
+    /// The backend that computes; `layerbench list` names them
+    #[arg(long, value_name = "NAME", required_unless_present = "resume")]
+    backend: Option<String>,
+    /// Number of threads [default: all, or 1 where the backend has no more]
+    #[arg(long)]
+    threads: Option<NonZeroUsize>,
+    /// The scalar type
+    #[arg(long, default_value = "f64", conflicts_with = "resume")]
+    scalar: ScalarKind,
+    /// Write every iteration's cost to this CSV file
+    #[arg(long, value_name = "FILE")]
+    costs: Option<PathBuf>,
+    /// Save the trained network to this safetensors file (or, with the ending .h5, export it to HDF5)
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    /// Write a checkpoint to this file now and then, and at the end; the one before it is kept as FILE.previous
+    /// [default with --resume: that file]
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Iterations between two checkpoints
+    #[arg(long, value_name = "N", value_parser = parse_positive, default_value = "100")]
+    checkpoint_every: usize,
+    /// Go on from a checkpoint, bit for bit as if never interrupted
+    #[arg(long, value_name = "FILE")]
+    resume: Option<PathBuf>,
+    /// How the result is written
+    #[arg(long, default_value = "text")]
+    format: Format,
+}
+
+fn parse_positive(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&n| n > 0).ok_or_else(|| "expected a whole number from 1".into())
+}
+
+/// The result, as `--format json` writes it; documented in docs/train.md.
+#[derive(Serialize)]
+struct Summary {
+    format: u32,
+    /// `finished`, `interrupted` or `diverged`.
+    end: &'static str,
+    #[serde(flatten)]
+    provenance: Provenance,
+    /// The cost before the first and before the last step done.
+    first_cost: Option<f64>,
+    last_cost: Option<f64>,
+    /// The step whose cost was not finite.
+    diverged_at: Option<usize>,
+    /// Whether the costs are those of an uninterrupted run, bit for bit.
+    bit_identical: bool,
+    train: Score,
+    test: Option<Score>,
+    /// The median over the steps of this session; none where there was no step.
+    step_seconds: Option<f64>,
+    step_relative_spread: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Score {
+    correct: usize,
+    total: usize,
+}
+
+pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+    let setup = Setup::new(args)?;
+    match setup.scalar {
+        ScalarKind::F32 => run_as::<f32>(args, &setup, registry, out),
+        ScalarKind::F64 => run_as::<f64>(args, &setup, registry, out),
+    }
+}
+
+fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+    // Everything that can be refused is refused before the first step.
+    let entry = registry.get(&setup.backend)?;
+    let recorded = setup.resumed.as_ref().map(|resumed| &resumed.provenance);
+    let threads = match (args.threads, recorded.and_then(|provenance| NonZeroUsize::new(provenance.threads))) {
+        (Some(asked), _) => asked,
+        (None, Some(recorded)) if args.backend.is_none() => recorded,
+        _ => *entry.thread_counts(cores()).last().expect("one thread at least"),
+    };
+    let engine = entry.open::<T>(threads)?;
+    let (train_set, test_set) = pictures(args, setup)?;
+    let provenance = Provenance {
+        program: concat!("layerbench ", env!("CARGO_PKG_VERSION")).into(),
+        architecture: setup.architecture.to_string(),
+        init: setup.init.to_string(),
+        seed: setup.seed,
+        rate: setup.rate,
+        scalar: setup.scalar,
+        backend: setup.backend.clone(),
+        engine: engine.description(),
+        threads: engine.threads(),
+        iterations: 0,
+        data: train_set.source.clone(),
+        data_sha256: train_set.fingerprint(),
+        classes: train_set.classes.clone(),
+    };
+    let bit_identical = recorded.is_none_or(|recorded| same_arithmetic(recorded, &provenance));
+    let outputs = Outputs::create::<T>(args, setup)?;
+    let interrupt = Interrupt::watch()?;
+
+    let (start, costs) = match &setup.resumed {
+        Some(resumed) => {
+            let checkpoint = resumed.checkpoint::<T>()?;
+            expect_same_data(&checkpoint.model.provenance, &provenance)?;
+            (checkpoint.model.parameters, checkpoint.costs)
+        }
+        None => (Parameters::initialized(&setup.architecture, setup.init, setup.seed), Vec::new()),
+    };
+    let descent = Descent::plain(T::of(setup.rate));
+    let mut trainer = Composed::new(&engine, &start, train_set.x(), train_set.y().view(), descent)?;
+    if args.format == Format::Text {
+        announce(out, setup, &train_set, costs.len(), engine.threads())?;
+    }
+
+    let progress = std::sync::Mutex::new(Progress::new(costs.len(), setup.planned));
+    let progress = || progress.lock().expect("nothing panics while it is held");
+    let mut checkpoint_failure = None;
+    let every = outputs.checkpoint.is_some().then_some(args.checkpoint_every);
+    let leg = Leg { costs, planned: setup.planned, checkpoint_every: every };
+    let mut save_checkpoint = |parameters: &Parameters<T>, costs: &[f64]| {
+        let saved = outputs.write_checkpoint(&provenance, parameters, costs, setup.planned);
+        if let Err(error) = &saved {
+            // The run is worth more than its checkpoint.
+            eprintln!("warning: no checkpoint after {} iterations: {error:#}", costs.len());
+        }
+        checkpoint_failure = saved.err();
+        progress().resume_clock();
+    };
+    let watch = &mut |iteration, cost| {
+        progress().step(iteration, cost);
+        if interrupt.asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let outcome = run_leg(engine.as_ref(), &mut trainer, leg, watch, &mut save_checkpoint)?;
+    progress().finish();
+    if !matches!(outcome.end, End::Diverged { .. }) {
+        save_checkpoint(&outcome.parameters, &outcome.costs);
+    }
+
+    let provenance = Provenance { iterations: outcome.costs.len(), ..provenance };
+    let written = outputs.write(&provenance, &outcome);
+    let step_times = std::mem::take(&mut progress().step_times);
+    let summary = summarise(&engine, provenance, &outcome, bit_identical, &step_times, &train_set, test_set.as_ref())?;
+    match args.format {
+        Format::Text => write_text(out, &summary, step_times.len())?,
+        Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&summary)?)?,
+    }
+    out.flush()?;
+    written?;
+    if let Some(error) = checkpoint_failure {
+        return Err(error.context("the last checkpoint could not be written"));
+    }
+    match outcome.end {
+        End::Finished => Ok(Verdict::Fine),
+        End::Stopped => Ok(Verdict::Interrupted),
+        End::Diverged { iteration, cost } => Err(Error::Diverged { what: "the cost", value: cost, iteration }.into()),
+    }
+}
+
+/// The training pictures, and those to test on, if any.
+fn pictures(args: &Args, setup: &Setup) -> anyhow::Result<(PictureSet, Option<PictureSet>)> {
+    // A resumed run takes its pictures from where it took them before.
+    let recorded = setup.resumed.as_ref().map(|resumed| resumed.provenance.data.as_str());
+    let train = args.train.clone().or(recorded.filter(|&data| data != "synthetic").map(PathBuf::from));
+    let train_set = match &train {
+        Some(path) => PictureSet::read_hdf5(path, Split::Train)?,
+        None => PictureSet::synthetic(Split::Train),
+    };
+    let test_set = match (&args.test, &train) {
+        (Some(path), _) => Some(PictureSet::read_hdf5(path, Split::Test)?),
+        (None, None) => Some(PictureSet::synthetic(Split::Test)),
+        (None, Some(_)) => None,
+    };
+    for set in std::iter::once(&train_set).chain(&test_set) {
+        set.expect_features(setup.architecture.inputs())?;
+    }
+    Ok((train_set, test_set))
+}
+
+/// Whether a resumed run computes as the one before did. Says what does not, if not: the costs may differ in their last digits.
+fn same_arithmetic(before: &Provenance, now: &Provenance) -> bool {
+    let compared = [
+        ("backend", &before.backend, &now.backend),
+        ("engine", &before.engine, &now.engine),
+        ("number of threads", &before.threads.to_string(), &now.threads.to_string()),
+        ("program", &before.program, &now.program),
+    ];
+    let mut same = true;
+    for (what, before, now) in compared {
+        if before != now {
+            eprintln!(
+                "note: the {what} was {before} and is {now}: the costs from here on are not those of an uninterrupted run \
+                 bit for bit"
+            );
+            same = false;
+        }
+    }
+    same
+}
+
+fn expect_same_data(before: &Provenance, now: &Provenance) -> Result<(), Error> {
+    if before.data_sha256 == now.data_sha256 {
+        return Ok(());
+    }
+    Err(Error::Mismatch {
+        what: "the training data",
+        expected: format!("the checkpoint's ({}, fingerprint {})", before.data, before.data_sha256),
+        found: format!("{}, fingerprint {}", now.data, now.data_sha256),
+    })
+}
+
+fn announce(
+    out: &mut dyn Write,
+    setup: &Setup,
+    train_set: &PictureSet,
+    done: usize,
+    threads: usize,
+) -> std::io::Result<()> {
+    let Setup { architecture, rate, scalar, backend, planned, .. } = setup;
+    let (source, count, threads) = (&train_set.source, train_set.len(), report::threads(threads));
+    let done = if done == 0 { String::new() } else { format!(" of which {done} are done,") };
+    writeln!(
+        out,
+        "training {architecture} on {source} ({count} pictures), {planned} iterations,{done} at rate {rate}; {backend} on \
+         {threads} in {scalar}"
+    )?;
+    out.flush()
+}
+
+fn summarise<T: Scalar>(
+    engine: &std::sync::Arc<dyn Engine<T>>,
+    provenance: Provenance,
+    outcome: &Outcome<T>,
+    bit_identical: bool,
+    step_times: &[f64],
+    train_set: &PictureSet,
+    test_set: Option<&PictureSet>,
+) -> anyhow::Result<Summary> {
+    let mut network = Network::with_parameters(engine, outcome.parameters.clone())?;
+    let mut score = |set: &PictureSet| -> Result<Score, Error> {
+        Ok(Score { correct: network.count_correct(set.x().view(), set.y().view())?, total: set.len() })
+    };
+    let (end, diverged_at) = match outcome.end {
+        End::Finished => ("finished", None),
+        End::Stopped => ("interrupted", None),
+        End::Diverged { iteration, .. } => ("diverged", Some(iteration)),
+    };
+    let of_steps = |value: f64| (!step_times.is_empty()).then_some(value);
+    Ok(Summary {
+        format: 1,
+        end,
+        provenance,
+        first_cost: outcome.costs.first().copied(),
+        last_cost: outcome.costs.last().copied(),
+        diverged_at,
+        bit_identical,
+        train: score(train_set)?,
+        test: test_set.map(score).transpose()?,
+        step_seconds: of_steps(median(step_times)),
+        step_relative_spread: of_steps(relative_spread(step_times)),
+    })
+}
+
+fn write_text(out: &mut dyn Write, summary: &Summary, steps: usize) -> std::io::Result<()> {
+    if summary.end != "finished" {
+        writeln!(out, "{} after {} iterations", summary.end, summary.provenance.iterations)?;
+    }
+    writeln!(out, "train {}/{} correct", summary.train.correct, summary.train.total)?;
+    if let Some(test) = &summary.test {
+        writeln!(out, "test  {}/{} correct", test.correct, test.total)?;
+    }
+    if let (Some(seconds), Some(spread)) = (summary.step_seconds, summary.step_relative_spread) {
+        writeln!(out, "time per step {:.3} ms (median of {steps}, ±{:.0}%)", 1e3 * seconds, 100.0 * spread)?;
+    }
+    Ok(())
+}
+
+/// The files of a run, found writable before it starts.
+struct Outputs {
+    costs: Option<Output>,
+    model: Option<(Output, bool)>,
+    checkpoint: Option<PathBuf>,
+}
+
+impl Outputs {
+    fn create<T: Scalar>(args: &Args, setup: &Setup) -> anyhow::Result<Self> {
+        let weights: usize = setup.architecture.dims().windows(2).map(|pair| pair[1] * (pair[0] + 1)).sum();
+        // Beside the numbers: names, shapes, provenance.
+        let model_bytes = (weights * size_of::<T>() + 4096) as u64;
+        // A line holds an iteration and up to 17 digits.
+        let costs_bytes = 32 * setup.planned as u64;
+        let is_hdf5 = |path: &Path| path.extension().is_some_and(|ending| ending == "h5" || ending == "hdf5");
+        if cfg!(not(feature = "hdf5")) && args.save.as_deref().is_some_and(is_hdf5) {
+            bail!("this build cannot write HDF5; save to a .safetensors file, or build with the `hdf5` feature");
+        }
+        let checkpoint = args.checkpoint.clone().or(args.resume.clone());
+        if let Some(path) = &checkpoint {
+            // Made and thrown away: each checkpoint makes its own.
+            Output::create(path, model_bytes + 8 * setup.planned as u64)?;
+        }
+        let costs = args.costs.as_deref().map(|path| Output::create(path, costs_bytes)).transpose()?;
+        let model = args.save.as_deref().map(|path| Output::create(path, model_bytes).map(|o| (o, is_hdf5(path))));
+        Ok(Outputs { costs, model: model.transpose()?, checkpoint })
+    }
+
+    fn write_checkpoint<T: Scalar>(
+        &self,
+        provenance: &Provenance,
+        parameters: &Parameters<T>,
+        costs: &[f64],
+        planned: usize,
+    ) -> anyhow::Result<()> {
+        let Some(path) = &self.checkpoint else { return Ok(()) };
+        let provenance = Provenance { iterations: costs.len(), ..provenance.clone() };
+        let model = Model { provenance, parameters: parameters.clone() };
+        let bytes = Checkpoint { model, planned, costs: costs.to_vec() }.to_bytes();
+        Output::create(path, bytes.len() as u64)?.write_keeping_previous(&bytes)
+    }
+
+    /// Writes costs and model. One that fails does not take the other with it.
+    fn write<T: Scalar>(self, provenance: &Provenance, outcome: &Outcome<T>) -> anyhow::Result<()> {
+        let costs = self.costs.map_or(Ok(()), |output| output.write(costs_csv(&outcome.costs).as_bytes()));
+        let model = Model { provenance: provenance.clone(), parameters: outcome.parameters.clone() };
+        let model = self.model.map_or(Ok(()), |(output, is_hdf5)| {
+            #[cfg(feature = "hdf5")]
+            if is_hdf5 {
+                return output.write_by_name(|path| Ok(crate::store::write_hdf5(&model, path)?));
+            }
+            let _ = is_hdf5;
+            output.write(&model.to_bytes())
+        });
+        match (costs, model) {
+            (Err(costs), Err(model)) => Err(costs.context(format!("{model:#}"))),
+            (costs, model) => costs.and(model),
+        }
+    }
+}
+
+/// Header `iteration,cost`, then every iteration: the shortest text that reads back to the same number.
+fn costs_csv(costs: &[f64]) -> String {
+    let mut text = String::from("iteration,cost\n");
+    for (iteration, cost) in costs.iter().enumerate() {
+        text.push_str(&format!("{iteration},{cost}\n"));
+    }
+    text
+}

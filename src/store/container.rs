@@ -1,0 +1,201 @@
+//! A safetensors file whose metadata carries a checksum of everything in it. Knows tensors, not networks.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use ndarray::{ArrayView2, ArrayViewMut2};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+use crate::scalar::{Scalar, ScalarKind};
+
+/// The metadata entry. One only: safetensors keeps them in a hash map, and two would come in any order.
+const ENTRY: &str = "layerbench";
+/// The version of the format.
+const FORMAT: u64 = 1;
+/// Larger files are refused before they are read.
+const MAX_BYTES: u64 = 32 << 30;
+
+/// Named tensors with a kind and a JSON object of metadata.
+#[derive(Clone, Debug)]
+pub struct Container {
+    path: PathBuf,
+    kind: String,
+    content: Value,
+    tensors: Vec<Tensor>,
+}
+
+#[derive(Clone, Debug)]
+struct Tensor {
+    name: String,
+    kind: ScalarKind,
+    shape: Vec<usize>,
+    /// Row-major, little-endian.
+    bytes: Vec<u8>,
+}
+
+impl Container {
+    pub(super) fn new(kind: &str, content: Value) -> Self {
+        Container { path: PathBuf::new(), kind: kind.into(), content, tensors: Vec::new() }
+    }
+
+    /// Reads a file and checks that it is whole: format, checksum, no tensor of a foreign type.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or [`Error::Model`] with what is wrong.
+    pub fn read(path: &Path) -> Result<Self> {
+        let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
+        let metadata = std::fs::metadata(path).map_err(io)?;
+        let refuse = |problem: String| Error::Model { path: path.to_owned(), problem };
+        if !metadata.is_file() {
+            return Err(refuse("expected a file, found a folder or a device".into()));
+        }
+        if metadata.len() > MAX_BYTES {
+            return Err(refuse(format!("it has {} bytes, the limit is {MAX_BYTES}", metadata.len())));
+        }
+        Self::from_bytes(path, &std::fs::read(path).map_err(io)?)
+    }
+
+    /// The same from bytes; `path` is for messages.
+    ///
+    /// # Errors
+    /// [`Error::Model`] with what is wrong.
+    pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let refuse = |problem: String| Error::Model { path: path.to_owned(), problem };
+        let damaged = |error: safetensors::SafeTensorError| refuse(format!("not a whole safetensors file: {error}"));
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+        let entry = metadata.metadata().as_ref().and_then(|entries| entries.get(ENTRY));
+        let Some(entry) = entry else {
+            return Err(refuse(format!("it has no `{ENTRY}` metadata: another program wrote it")));
+        };
+        let Ok(Value::Object(mut entry)) = serde_json::from_str(entry) else {
+            return Err(refuse(format!("its `{ENTRY}` metadata is no JSON object")));
+        };
+        if entry.get("format").and_then(Value::as_u64) != Some(FORMAT) {
+            let found = entry.get("format").map_or("none".into(), Value::to_string);
+            return Err(refuse(format!("its format is {found}, this program reads {FORMAT}")));
+        }
+        let (Some(Value::String(sha256)), Some(Value::String(kind)), Some(content)) =
+            (entry.remove("sha256"), entry.remove("kind"), entry.remove("content"))
+        else {
+            return Err(refuse("its metadata lacks `sha256`, `kind` or `content`".into()));
+        };
+        let mut container = Container { path: path.to_owned(), kind, content, tensors: Vec::new() };
+        for (name, view) in SafeTensors::deserialize(bytes).map_err(damaged)?.iter() {
+            let kind = match view.dtype() {
+                Dtype::F32 => ScalarKind::F32,
+                Dtype::F64 => ScalarKind::F64,
+                other => return Err(refuse(format!("tensor `{name}` holds {other:?}, expected F32 or F64"))),
+            };
+            let (shape, bytes) = (view.shape().to_vec(), view.data().to_vec());
+            container.tensors.push(Tensor { name: name.into(), kind, shape, bytes });
+        }
+        if container.checksum() != sha256 {
+            return Err(refuse("it is damaged: its checksum is another than when it was written".into()));
+        }
+        Ok(container)
+    }
+
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut entry = Map::new();
+        entry.insert("format".into(), FORMAT.into());
+        entry.insert("kind".into(), self.kind.clone().into());
+        entry.insert("sha256".into(), self.checksum().into());
+        entry.insert("content".into(), self.content.clone());
+        let metadata = HashMap::from([(ENTRY.to_owned(), Value::Object(entry).to_string())]);
+        let views = self.tensors.iter().map(|tensor| {
+            let dtype = match tensor.kind {
+                ScalarKind::F32 => Dtype::F32,
+                ScalarKind::F64 => Dtype::F64,
+            };
+            let view =
+                TensorView::new(dtype, tensor.shape.clone(), &tensor.bytes).expect("the bytes are of this shape");
+            (tensor.name.as_str(), view)
+        });
+        safetensors::serialize(views, Some(metadata)).expect("names are unique and the header is short")
+    }
+
+    /// Over kind, content and all tensors in the order of their names, with lengths between: nothing can move unseen.
+    fn checksum(&self) -> String {
+        let mut tensors: Vec<&Tensor> = self.tensors.iter().collect();
+        tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut hash = Sha256::new();
+        let mut add = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        };
+        add(self.kind.as_bytes());
+        // Keys are sorted and numbers round-trip: the same text whoever formats it.
+        add(self.content.to_string().as_bytes());
+        for tensor in tensors {
+            add(format!("{} {} {:?}", tensor.name, tensor.kind, tensor.shape).as_bytes());
+            add(&tensor.bytes);
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    pub(super) fn content(&self) -> &Value {
+        &self.content
+    }
+
+    /// The error for this file.
+    pub(super) fn refuse(&self, problem: String) -> Error {
+        Error::Model { path: self.path.clone(), problem }
+    }
+
+    pub(super) fn expect_kind(&self, kind: &str) -> Result<()> {
+        if self.kind == kind { Ok(()) } else { Err(self.refuse(format!("it is a {}, expected a {kind}", self.kind))) }
+    }
+
+    pub(super) fn push<T: Scalar>(&mut self, name: &str, matrix: ArrayView2<'_, T>) {
+        let (rows, columns) = matrix.dim();
+        let bytes = match T::KIND {
+            ScalarKind::F32 => matrix.iter().flat_map(|x| (x.widen() as f32).to_le_bytes()).collect(),
+            ScalarKind::F64 => matrix.iter().flat_map(|x| x.widen().to_le_bytes()).collect(),
+        };
+        self.tensors.push(Tensor { name: name.into(), kind: T::KIND, shape: vec![rows, columns], bytes });
+    }
+
+    pub(super) fn push_costs(&mut self, name: &str, costs: &[f64]) {
+        let bytes = costs.iter().flat_map(|cost| cost.to_le_bytes()).collect();
+        self.tensors.push(Tensor { name: name.into(), kind: ScalarKind::F64, shape: vec![costs.len()], bytes });
+    }
+
+    fn tensor(&self, name: &str, kind: ScalarKind) -> Result<&Tensor> {
+        let Some(tensor) = self.tensors.iter().find(|tensor| tensor.name == name) else {
+            return Err(self.refuse(format!("there is no tensor `{name}`")));
+        };
+        if tensor.kind != kind {
+            return Err(self.refuse(format!("tensor `{name}` holds {}, expected {kind}", tensor.kind)));
+        }
+        Ok(tensor)
+    }
+
+    pub(super) fn copy_to<T: Scalar>(&self, name: &str, mut matrix: ArrayViewMut2<'_, T>) -> Result<()> {
+        let tensor = self.tensor(name, T::KIND)?;
+        let (rows, columns) = matrix.dim();
+        if tensor.shape != [rows, columns] {
+            let problem = format!("tensor `{name}` has shape {:?}, expected [{rows}, {columns}]", tensor.shape);
+            return Err(self.refuse(problem));
+        }
+        match T::KIND {
+            ScalarKind::F32 => {
+                let (chunks, _) = tensor.bytes.as_chunks::<4>();
+                matrix.iter_mut().zip(chunks).for_each(|(x, &bytes)| *x = T::of(f32::from_le_bytes(bytes).into()));
+            }
+            ScalarKind::F64 => {
+                let (chunks, _) = tensor.bytes.as_chunks::<8>();
+                matrix.iter_mut().zip(chunks).for_each(|(x, &bytes)| *x = T::of(f64::from_le_bytes(bytes)));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn costs(&self, name: &str) -> Result<Vec<f64>> {
+        let (chunks, _) = self.tensor(name, ScalarKind::F64)?.bytes.as_chunks::<8>();
+        Ok(chunks.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect())
+    }
+}

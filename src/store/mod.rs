@@ -1,0 +1,168 @@
+//! What a training run leaves behind: models and checkpoints, as safetensors files that know whether they are whole.
+//!
+//! A file holds W1 (n, n_prev), b1 (n, 1), ..., WL, bL as tensors, and one metadata entry, `layerbench`: a JSON object with what
+//! is known of the run, and the SHA-256 of that and of all tensors. Any safetensors reader opens it. A checkpoint has a tensor
+//! `costs` more. Where files are written is the caller's business: everything here is bytes.
+
+mod container;
+#[cfg(feature = "hdf5")]
+mod export;
+
+use serde::{Deserialize, Serialize};
+
+pub use container::Container;
+#[cfg(feature = "hdf5")]
+pub use export::write_hdf5;
+
+use crate::error::{Error, Result};
+use crate::network::{Architecture, Parameters};
+use crate::scalar::{Scalar, ScalarKind};
+
+/// How a network was trained: everything needed to do it again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The program and its version.
+    pub program: String,
+    /// Layer sizes, as `12288,20,7,5,1`. ReLU inside, sigmoid at the end.
+    pub architecture: String,
+    /// Initial weights, as the command line spells them.
+    pub init: String,
+    /// Seed of the initial weights.
+    pub seed: u32,
+    /// Learning rate.
+    pub rate: f64,
+    /// The scalar type of the arithmetic and of the tensors.
+    pub scalar: ScalarKind,
+    /// The backend.
+    pub backend: String,
+    /// What computed, as the engine said: library, version, kernel.
+    pub engine: String,
+    /// Threads obtained.
+    pub threads: usize,
+    /// Steps of gradient descent done.
+    pub iterations: usize,
+    /// The training pictures: the file's path as given, or `synthetic`.
+    pub data: String,
+    /// [`PictureSet::fingerprint`](crate::data::PictureSet::fingerprint) of the training pictures.
+    pub data_sha256: String,
+    /// What 0 and 1 stand for.
+    pub classes: [String; 2],
+}
+
+/// A trained network with its provenance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model<T> {
+    /// Where it comes from.
+    pub provenance: Provenance,
+    /// W1, b1, ..., WL, bL.
+    pub parameters: Parameters<T>,
+}
+
+/// A training run that can go on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint<T> {
+    /// The network so far; `iterations` are the steps done.
+    pub model: Model<T>,
+    /// How many steps the run was to have.
+    pub planned: usize,
+    /// The cost before each step done.
+    pub costs: Vec<f64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Content {
+    provenance: Provenance,
+    /// Steps that a checkpoint's run was to have; a model has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    planned: Option<usize>,
+}
+
+const MODEL: &str = "model";
+const CHECKPOINT: &str = "checkpoint";
+const COSTS: &str = "costs";
+
+impl<T: Scalar> Model<T> {
+    /// The file's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.to_container(MODEL, None).to_bytes()
+    }
+
+    /// From a container that was read: see [`Container::read`].
+    ///
+    /// # Errors
+    /// [`Error::Model`] where it is no model, or not of this scalar type.
+    pub fn from_container(container: &Container) -> Result<Self> {
+        container.expect_kind(MODEL)?;
+        Self::of(container, &content(container)?)
+    }
+
+    fn to_container(&self, kind: &str, planned: Option<usize>) -> Container {
+        let content = Content { provenance: self.provenance.clone(), planned };
+        let mut container = Container::new(kind, serde_json::to_value(content).expect("plain data"));
+        for index in 0..self.parameters.architecture().layers() {
+            let layer = self.parameters.layer(index);
+            container.push(&format!("W{}", index + 1), layer.w);
+            container.push(&format!("b{}", index + 1), layer.b);
+        }
+        container
+    }
+
+    fn of(container: &Container, content: &Content) -> Result<Self> {
+        let refuse = |problem: String| container.refuse(problem);
+        let architecture: Architecture =
+            content.provenance.architecture.parse().map_err(|error: Error| refuse(error.to_string()))?;
+        if content.provenance.scalar != T::KIND {
+            return Err(refuse(format!("it holds {} numbers, expected {}", content.provenance.scalar, T::KIND)));
+        }
+        let mut parameters = Parameters::<T>::zeros(&architecture);
+        for index in 0..architecture.layers() {
+            let (w, b) = parameters.layer_mut(index);
+            container.copy_to(&format!("W{}", index + 1), w)?;
+            container.copy_to(&format!("b{}", index + 1), b)?;
+        }
+        if let Some(position) = parameters.values().iter().position(|value| !value.is_finite()) {
+            return Err(refuse(format!("parameter number {position} is {}", parameters.values()[position])));
+        }
+        Ok(Model { provenance: content.provenance.clone(), parameters })
+    }
+}
+
+impl<T: Scalar> Checkpoint<T> {
+    /// The file's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut container = self.model.to_container(CHECKPOINT, Some(self.planned));
+        container.push_costs(COSTS, &self.costs);
+        container.to_bytes()
+    }
+
+    /// From a container that was read: see [`Container::read`].
+    ///
+    /// # Errors
+    /// [`Error::Model`] where it is no checkpoint, not of this scalar type, or contradicts itself.
+    pub fn from_container(container: &Container) -> Result<Self> {
+        container.expect_kind(CHECKPOINT)?;
+        let content = content(container)?;
+        let model = Model::of(container, &content)?;
+        let costs = container.costs(COSTS)?;
+        let (done, planned) = (model.provenance.iterations, content.planned.unwrap_or(0));
+        if costs.len() != done || planned < done {
+            return Err(
+                container.refuse(format!("{done} of {planned} steps are done, and there are {} costs", costs.len()))
+            );
+        }
+        Ok(Checkpoint { model, planned, costs })
+    }
+}
+
+/// What a file says of itself, whatever kind it is.
+///
+/// # Errors
+/// [`Error::Model`].
+pub fn provenance(container: &Container) -> Result<Provenance> {
+    content(container).map(|content| content.provenance)
+}
+
+fn content(container: &Container) -> Result<Content> {
+    serde_json::from_value(container.content().clone())
+        .map_err(|error| container.refuse(format!("its metadata: {error}")))
+}
