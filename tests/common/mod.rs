@@ -62,3 +62,8 @@ pub fn cat_dir() -> Option<PathBuf> {
     );
     None
 }
+
+/// `soak` where LAYERBENCH_SOAK is set (by scripts/soak), else `usual`: the same test, longer.
+pub fn soak_or<N>(usual: N, soak: N) -> N {
+    if std::env::var_os("LAYERBENCH_SOAK").is_some() { soak } else { usual }
+}

@@ -1,0 +1,243 @@
+//! Training that is interrupted, killed, resumed, diverges, or cannot write: nothing that was good is lost.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use layerbench::network::NumpyRandom;
+use layerbench::store::{Checkpoint, Container, Model};
+use layerbench::{Error, Scalar};
+use predicates::prelude::*;
+use predicates::str::contains;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// One unit on all pixels: a step takes about a millisecond.
+const SMALL: [&str; 8] = ["train", "--arch", "12288,1", "--init", "zeros", "--backend", "naive", "--iterations"];
+/// Enough steps that a run can be caught in its midst.
+const STEPS: &str = "400";
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_layerbench"));
+    command.args(args).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+fn assert(args: &[&str]) -> assert_cmd::assert::Assert {
+    assert_cmd::Command::new(env!("CARGO_BIN_EXE_layerbench")).args(args).assert()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+fn wait_for(path: &Path) {
+    let start = Instant::now();
+    while !path.exists() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{} does not come", path.display());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(child.id() as i32).expect("a process");
+    kill_process(pid, signal).expect("it is our child");
+}
+
+/// The costs of an uninterrupted run.
+fn reference(folder: &Path) -> String {
+    let path = folder.join("reference.csv");
+    assert(&[&SMALL[..], &[STEPS, "--costs", text(&path)]].concat()).code(0);
+    std::fs::read_to_string(path).expect("written")
+}
+
+fn checkpoint<T: Scalar>(path: &Path) -> Checkpoint<T> {
+    Checkpoint::from_container(&Container::read(path).expect("whole")).expect("a checkpoint")
+}
+
+#[test]
+fn ctrl_c_saves_costs_and_model_and_the_run_goes_on_bit_for_bit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let (costs, model, check) = (path("costs.csv"), path("model.safetensors"), path("run.checkpoint"));
+    let outputs =
+        ["--costs", text(&costs), "--save", text(&model), "--checkpoint", text(&check), "--checkpoint-every", "3"];
+    let mut child = command(&[&SMALL[..], &[STEPS], &outputs].concat()).spawn().expect("it starts");
+    wait_for(&check);
+    signal(&child, Signal::INT);
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+
+    let expected = reference(folder.path());
+    let written = std::fs::read_to_string(&costs).expect("written");
+    assert!(
+        expected.starts_with(&written) && written.len() < expected.len(),
+        "the costs are no beginning of the run's"
+    );
+    let done = written.lines().count() - 1;
+    // At the interruption a checkpoint was written, wherever the multiples of three are.
+    assert_eq!(checkpoint::<f64>(&check).costs.len(), done);
+    let container = Container::read(&model).expect("whole");
+    assert_eq!(Model::<f64>::from_container(&container).expect("a model").provenance.iterations, done);
+
+    assert(&["train", "--resume", text(&check), "--costs", text(&costs)])
+        .code(0)
+        .stdout(contains(format!("of which {done} are done")));
+    assert_eq!(std::fs::read_to_string(&costs).expect("written"), expected);
+    assert_eq!(checkpoint::<f64>(&check).costs.len(), 400);
+    let temporary: Vec<_> =
+        folder.path().read_dir().expect("a folder").map(|e| e.expect("an entry").file_name()).collect();
+    assert_eq!(temporary.len(), 5, "reference, costs, model, checkpoint, the previous one: {temporary:?}");
+}
+
+/// Kills a run at random moments while it writes a checkpoint at every step. Ten times; with LAYERBENCH_SOAK a hundred.
+#[test]
+fn a_killed_run_leaves_a_whole_checkpoint_that_continues_bit_for_bit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let expected = reference(folder.path());
+    let mut random = NumpyRandom::new(common::soak_or(1, 2));
+    for round in 0..common::soak_or(10, 100) {
+        let check = folder.path().join(format!("{round}.checkpoint"));
+        let args = [&SMALL[..], &[STEPS, "--checkpoint", text(&check), "--checkpoint-every", "1"]].concat();
+        let mut child = command(&args).spawn().expect("it starts");
+        wait_for(&check);
+        std::thread::sleep(Duration::from_secs_f64(0.2 * random.uniform()));
+        signal(&child, Signal::KILL);
+        child.wait().expect("it ends");
+        for file in [check.clone(), PathBuf::from(format!("{}.previous", text(&check)))] {
+            if file.exists() {
+                let found = checkpoint::<f64>(&file);
+                assert!(!found.costs.is_empty(), "round {round}");
+            }
+        }
+        let costs = folder.path().join("resumed.csv");
+        assert(&["train", "--resume", text(&check), "--checkpoint-every", "400", "--costs", text(&costs)]).code(0);
+        assert_eq!(std::fs::read_to_string(costs).expect("written"), expected, "round {round}");
+    }
+}
+
+#[test]
+fn a_resumed_run_says_when_bits_may_differ_and_refuses_other_data() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let check = folder.path().join("run.checkpoint");
+    assert(&[&SMALL[..], &["5", "--checkpoint", text(&check)]].concat()).code(0);
+    assert(&["train", "--resume", text(&check), "--iterations", "7", "--backend", "ndarray", "--format", "json"])
+        .code(0)
+        .stdout(contains("\"bit_identical\": false"))
+        .stderr(contains("the backend was naive and is ndarray"));
+    assert(&["train", "--resume", text(&check), "--iterations", "3"]).code(2).stderr(contains("at least as many"));
+    assert(&["train", "--resume", text(&check), "--lr", "1"]).code(2).stderr(contains("cannot be used with"));
+    assert(&["train", "--resume", "no-such-file"]).code(2).stderr(contains("no-such-file"));
+    let model = folder.path().join("model.safetensors");
+    assert(&[&SMALL[..], &["1", "--save", text(&model)]].concat()).code(0);
+    assert(&["train", "--resume", text(&model)]).code(2).stderr(contains("it is a model, expected a checkpoint"));
+}
+
+#[test]
+fn json_tells_what_text_tells() {
+    let output =
+        assert(&[&SMALL[..], &["4", "--format", "json", "--scalar", "f32"]].concat()).code(0).get_output().clone();
+    let summary: Value = serde_json::from_slice(&output.stdout).expect("one JSON object and nothing else");
+    assert_eq!(summary["format"], 1);
+    assert_eq!(summary["end"], "finished");
+    assert_eq!(summary["iterations"], 4);
+    assert_eq!(summary["scalar"], "f32");
+    assert_eq!(summary["train"]["total"], 209);
+    assert!(summary["step_seconds"].as_f64().is_some_and(|seconds| seconds > 0.0));
+}
+
+#[test]
+fn a_diverged_run_says_where_and_saves_what_was_good() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (costs, model) = (folder.path().join("costs.csv"), folder.path().join("model.safetensors"));
+    let args = ["--backend", "ndarray", "--model", "two-layer", "--scalar", "f32", "--lr", "1e20"];
+    let outputs = ["--costs", text(&costs), "--save", text(&model)];
+    assert(&[&["train"], &args[..], &outputs].concat())
+        .code(2)
+        .stdout(contains("diverged after"))
+        .stderr(contains("the cost became").and(contains("at iteration")).and(contains("smaller learning rate")));
+    let container = Container::read(&model).expect("whole");
+    // Reading refuses parameters that are not finite.
+    let good = Model::<f32>::from_container(&container).expect("a good model").provenance.iterations;
+    assert_eq!(std::fs::read_to_string(&costs).expect("written").lines().count(), good + 1);
+}
+
+#[test]
+fn outputs_that_cannot_be_written_are_found_before_training() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let missing = folder.path().join("none").join("file");
+    for option in ["--costs", "--save", "--checkpoint"] {
+        for (bad, part) in [(text(&missing), "No such file"), (text(folder.path()), "it is a folder")] {
+            // With so many iterations, a run that started would not come back.
+            assert(&[&SMALL[..], &["100000000", option, bad]].concat())
+                .code(2)
+                .stdout("")
+                .stderr(contains(part).and(contains("cannot write to")));
+        }
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_an_error_and_does_not_take_the_other_output_with_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = folder.path().join("model.safetensors");
+    assert(&[&SMALL[..], &["2", "--costs", "/dev/full", "--save", text(&model)]].concat())
+        .code(2)
+        .stdout(contains("/209 correct"))
+        .stderr(contains("cannot write to /dev/full").and(contains("No space left")));
+    assert!(Container::read(&model).is_ok());
+    // A device is written to, not replaced.
+    assert(&[&SMALL[..], &["2", "--costs", "/dev/stdout"]].concat()).code(0).stdout(contains("iteration,cost\n0,0.69"));
+}
+
+#[test]
+#[cfg(feature = "hdf5")]
+fn hdf5_export_holds_the_same_numbers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (own, export) = (folder.path().join("m.safetensors"), folder.path().join("m.h5"));
+    for scalar in ["f32", "f64"] {
+        for path in [&own, &export] {
+            assert(&[&SMALL[..], &["3", "--scalar", scalar, "--save", text(path)]].concat()).code(0);
+        }
+        let file = hdf5::File::open(&export).expect("an HDF5 file");
+        let w: Vec<f64> = file.dataset("W1").expect("W1").read_raw().expect("numbers");
+        let container = Container::read(&own).expect("whole");
+        let expected: Vec<f64> = match scalar {
+            "f32" => Model::<f32>::from_container(&container).expect("a model").parameters.values()[..12288]
+                .iter()
+                .map(|&x| f64::from(x))
+                .collect(),
+            _ => Model::<f64>::from_container(&container).expect("a model").parameters.values()[..12288].to_vec(),
+        };
+        assert_eq!(w, expected, "{scalar}");
+    }
+}
+
+#[test]
+fn every_damage_of_a_model_file_is_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("model.safetensors");
+    assert(&[&SMALL[..], &["2", "--save", text(&path)]].concat()).code(0);
+    let whole = std::fs::read(&path).expect("written");
+    let read =
+        |bytes: &[u8]| Container::from_bytes(Path::new("m"), bytes).and_then(|c| Model::<f64>::from_container(&c));
+    assert!(read(&whole).is_ok());
+    let header = 8 + u64::from_le_bytes(whole[..8].try_into().expect("eight bytes")) as usize;
+    let mut random = NumpyRandom::new(5);
+    let anywhere: Vec<usize> = (0..500).map(|_| (random.uniform() * whole.len() as f64) as usize).collect();
+    for position in (0..header).chain(anywhere) {
+        let bit = 1 << (random.uniform() * 8.0) as u8;
+        let mut damaged = whole.clone();
+        damaged[position] ^= bit;
+        assert!(matches!(read(&damaged), Err(Error::Model { .. })), "bit {bit:#04x} of byte {position}");
+    }
+    for length in (0..header).step_by(7).chain([header, header + 1, whole.len() - 1]) {
+        assert!(matches!(read(&whole[..length]), Err(Error::Model { .. })), "cut to {length} bytes");
+    }
+    let longer = [&whole[..], &[0]].concat();
+    assert!(matches!(read(&longer), Err(Error::Model { .. })), "a byte more");
+    assert!(matches!(Container::read(folder.path()), Err(Error::Model { .. })), "a folder");
+    assert!(matches!(Model::<f32>::from_container(&Container::read(&path).expect("whole")), Err(Error::Model { .. })));
+}
