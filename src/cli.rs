@@ -34,6 +34,8 @@ enum Verb {
     Verify(cmd::verify::Args),
     /// Trains a network on pictures: costs, accuracy, time per step
     Train(cmd::train::Args),
+    #[command(name = cmd::pictures::VERB, hide = true)]
+    ReadPictures(cmd::pictures::Args),
 }
 
 /// Runs the program's arguments over the backends of `registry`: every verb works for all of them.
@@ -53,7 +55,8 @@ pub fn main_with(registry: Registry) -> ExitCode {
     ExitCode::from(run(&registry, std::env::args_os(), &mut io::stdout().lock()))
 }
 
-/// The same with given arguments and output; returns the exit code.
+/// The same with given arguments and output; returns the exit code. Verbs that read HDF5 files do it in a child of the current
+/// executable, whose `main` must lead to [`main_with`].
 pub fn run(registry: &Registry, arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Write) -> u8 {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
@@ -68,6 +71,7 @@ pub fn run(registry: &Registry, arguments: impl IntoIterator<Item = OsString>, o
         Some(Verb::List(args)) => cmd::list::run(&args, registry, out),
         Some(Verb::Verify(args)) => cmd::verify::run(&args, registry, out),
         Some(Verb::Train(args)) => cmd::train::run(&args, registry, out),
+        Some(Verb::ReadPictures(args)) => cmd::pictures::run(&args, out),
     };
     let outcome = outcome.and_then(|verdict| Ok(out.flush().map(|()| verdict)?));
     match outcome {

@@ -119,7 +119,7 @@ pub enum Error {
         iteration: usize,
     },
 
-    /// A picture set that cannot be used.
+    /// A picture, or a set of pictures, that cannot be used.
     #[error("{path}: {problem}")]
     Data {
         /// The file.
@@ -135,6 +135,17 @@ pub enum Error {
         path: PathBuf,
         /// What was expected and what was found.
         problem: String,
+    },
+
+    /// A file's bytes are not those that were asked for.
+    #[error("{path}: its SHA-256 is {found}, expected {expected}: the file was altered, or it is another one")]
+    Digest {
+        /// The file.
+        path: PathBuf,
+        /// The digest that was asked for.
+        expected: crate::data::Sha256,
+        /// The digest of the bytes that were read.
+        found: crate::data::Sha256,
     },
 
     /// Data and network do not fit each other.

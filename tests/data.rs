@@ -4,12 +4,11 @@
 mod common;
 
 use layerbench::Error;
-use layerbench::data::{PictureSet, Split};
+use layerbench::data::{PictureSet, Sha256, Split};
 use ndarray::Array2;
-use sha2::{Digest, Sha256};
 
 fn sha256(bytes: impl AsRef<[u8]>) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::of(bytes).to_string()
 }
 
 fn pixel_bytes(set: &PictureSet) -> &[u8] {
@@ -124,13 +123,13 @@ fn a_build_without_hdf5_says_how_to_get_it() {
 
 #[cfg(feature = "hdf5")]
 mod files {
-    use std::fmt::Debug;
     use std::path::Path;
-    use std::str::FromStr;
+    use std::process::Command;
 
-    use hdf5::types::{FixedAscii, FixedUnicode, VarLenAscii, VarLenUnicode};
-    use hdf5::{File, H5Type};
-    use ndarray::{Array, Array1, Array4, Dimension, arr1, arr2};
+    use common::sets::*;
+    use hdf5::types::VarLenUnicode;
+    use layerbench::data::guard;
+    use ndarray::{Array4, arr1, arr2};
 
     use super::*;
 
@@ -155,59 +154,31 @@ mod files {
         assert_eq!((test.labels[17], train.labels[146]), (1, 1));
     }
 
-    fn pixels() -> Array4<u8> {
-        // (pictures, height, width, 3)
-        Array::from_shape_fn((4, 2, 5, 3), |(i, row, column, channel)| (60 * i + 30 * row + 3 * column + channel) as u8)
+    // These tests take turns: libhdf5 locks what it writes, and the lock lives on for a moment in children that another test
+    // starts meanwhile.
+
+    /// By the program's own guarded child.
+    fn read_guarded(path: &Path, split: Split) -> Result<PictureSet, Error> {
+        let mut reader = Command::new(env!("CARGO_BIN_EXE_layerbench"));
+        reader.args(["__read-pictures", split.name()]);
+        guard::read(path, None, reader)
     }
 
-    fn put<T: H5Type, D: Dimension>(file: &File, name: &str, values: Array<T, D>) {
-        file.new_dataset_builder().with_data(&values).create(name).expect("libhdf5 writes it");
-    }
-
-    fn x<T: H5Type, D: Dimension>(file: &File, values: Array<T, D>) {
-        put(file, "train_set_x", values);
-    }
-
-    fn y<T: H5Type>(file: &File, values: &[T]) {
-        file.new_dataset_builder().with_data(values).create("train_set_y").expect("libhdf5 writes it");
-    }
-
-    fn ascii<const N: usize>(file: &File, names: &[&str]) {
-        let name = |name: &&str| FixedAscii::<N>::from_ascii(name).expect("short and ASCII");
-        put(file, "list_classes", names.iter().map(name).collect::<Array1<_>>());
-    }
-
-    fn unicode<S: H5Type + FromStr<Err: Debug>>(file: &File, names: [&str; 2]) {
-        let names = names.map(|name| name.parse::<S>().expect("short and without NUL"));
-        put(file, "list_classes", Array1::from_iter(names));
-    }
-
-    type Write = fn(&File);
-
-    /// A good training file but for one data set, which `write` puts there or leaves out.
-    fn write(path: &Path, replaced: &str, write: Write) {
-        let file = File::create(path).expect("the folder is writable");
-        let usual: [(&str, Write); 3] = [
-            ("train_set_x", |f| x(f, pixels())),
-            ("train_set_y", |f| y(f, &[0_i64, 1, 1, 0])),
-            ("list_classes", |f| ascii::<7>(f, &["non-cat", "cat"])),
-        ];
-        for (name, usual) in usual {
-            if name == replaced { write(&file) } else { usual(&file) }
-        }
-    }
-
-    /// The error must be [`Error::Data`], and name the file and the expectation.
+    /// The error must be [`Error::Data`], and name the file and the expectation; the guarded reader says the same.
     fn assert_refused(path: &Path, split: Split, expectation: &str) {
         let error = PictureSet::read_hdf5(path, split).expect_err(expectation);
         assert!(matches!(&error, Error::Data { path: named, .. } if named == path), "{expectation}: {error:?}");
         let message = error.to_string();
         assert!(message.starts_with(&path.display().to_string()), "{message}");
         assert!(message.contains(expectation), "{message}\nlacks: {expectation}");
+        let guarded = read_guarded(path, split).expect_err(expectation);
+        assert!(matches!(&guarded, Error::Data { path: named, .. } if named == path), "{expectation}: {guarded:?}");
+        // libhdf5 names the file that it was given.
+        assert_eq!(guarded.to_string().replace("/dev/fd/0", &path.display().to_string()), message);
     }
 
     fn assert_all_refused(replaced: &str, bad: &[(Write, &str)]) {
-        let dir = tempfile::tempdir().expect("a folder");
+        let (_turn, dir) = (common::alone(), tempfile::tempdir().expect("a folder"));
         for (i, (writer, expectation)) in bad.iter().enumerate() {
             let path = dir.path().join(format!("{i}.h5"));
             write(&path, replaced, *writer);
@@ -217,35 +188,24 @@ mod files {
 
     #[test]
     fn good_files_of_all_kinds_of_labels_and_names() {
-        const GOOD: &[(&str, Write)] = &[
-            ("", |_| ()),
-            ("train_set_y", |f| y(f, &[0_u8, 1, 1, 0])),
-            ("train_set_y", |f| y(f, &[0_i16, 1, 1, 0])),
-            ("train_set_y", |f| y(f, &[0_u64, 1, 1, 0])),
-            ("list_classes", |f| ascii::<64>(f, &["non-cat", "cat"])),
-            ("list_classes", |f| unicode::<FixedUnicode<9>>(f, ["non-cat", "cat"])),
-            ("list_classes", |f| unicode::<VarLenUnicode>(f, ["non-cat", "cat"])),
-            ("list_classes", |f| {
-                let name = |name| VarLenAscii::from_ascii(name).expect("ASCII");
-                put(f, "list_classes", arr1(&["non-cat", "cat"].map(name)));
-            }),
-        ];
-        let dir = tempfile::tempdir().expect("a folder");
+        let (_turn, dir) = (common::alone(), tempfile::tempdir().expect("a folder"));
         for (i, (replaced, writer)) in GOOD.iter().enumerate() {
-            let path = dir.path().join(format!("{i}.h5"));
-            write(&path, replaced, *writer);
-            let set = PictureSet::read_hdf5(&path, Split::Train).expect("a good file");
-            assert_eq!(set.source, path.display().to_string());
-            assert_eq!(set.pixels, pixels().into_shape_with_order((4, 30)).expect("2 * 5 * 3"));
-            assert_eq!((set.labels, set.classes), (vec![0, 1, 1, 0], ["non-cat", "cat"].map(String::from)));
-            let has = "no data set `test_set_x`; the file has: list_classes, train_set_x, train_set_y";
-            assert_refused(&path, Split::Test, has);
+            for (kind, write) in [("", write as fn(&Path, &str, Write)), ("latest", write_latest)] {
+                let path = dir.path().join(format!("{i}{kind}.h5"));
+                write(&path, replaced, *writer);
+                let set = PictureSet::read_hdf5(&path, Split::Train).expect("a good file");
+                assert_eq!(read_guarded(&path, Split::Train).expect("a good file"), set);
+                assert_eq!(set.source, path.display().to_string());
+                assert_eq!(set.pixels, pixels().into_shape_with_order((4, 30)).expect("2 * 5 * 3"));
+                assert_eq!((set.labels, set.classes), (LABELS.map(|y| y as u8).into(), CLASSES.map(String::from)));
+                assert_refused(&path, Split::Test, "no data set `test_set_x`; the file has: ");
+            }
         }
     }
 
     #[test]
     fn what_is_no_hdf5_file() {
-        let dir = tempfile::tempdir().expect("a folder");
+        let (_turn, dir) = (common::alone(), tempfile::tempdir().expect("a folder"));
         let path = dir.path().join("set.h5");
         let error = PictureSet::read_hdf5(&path, Split::Train).expect_err("there is none");
         assert!(matches!(&error, Error::Io { action: "read", path: named, .. } if *named == path), "{error:?}");
@@ -288,14 +248,45 @@ mod files {
                 (|f| x(f, Array4::<u8>::zeros((0, 2, 2, 3))), "has shape [0, 2, 2, 3]: there is no picture in it"),
                 (|f| x(f, Array4::<u8>::zeros((4, 0, 2, 3))), "has shape [4, 0, 2, 3]: there is no picture in it"),
                 (claim_3_tib, "more than the limit of 1073741824 bytes"),
+                (claim_804_mib, "has shape [65536, 64, 64, 3], 65536 chunks, of which 0 were written"),
+                (a_chunk_is_missing, "has shape [4, 2, 5, 3], 4 chunks, of which 3 were written"),
+                (nothing_written, "has shape [4, 2, 5, 3], 120 bytes, of which 0 were written"),
+                (soft_link, "`train_set_x` is a soft link, expected the data set itself"),
+                (soft_circle, "`train_set_x` is a soft link"),
+                (external_link, "`train_set_x` is a link to another file"),
+                (external_storage, "/train_set_x keeps its values in another file"),
+                (virtual_set, "/train_set_x is put together from other data sets"),
+                (group, "`train_set_x` is a group, expected a data set"),
+                (named_type, "`train_set_x` is a type, expected a data set"),
             ],
         );
     }
 
-    /// Chunks are allocated when they are written: this makes a small file.
-    fn claim_3_tib(file: &File) {
-        let set = file.new_dataset::<u8>().chunk((1, 64, 64, 3)).shape((1 << 20, 1 << 10, 1 << 10, 3));
-        set.create("train_set_x").expect("libhdf5 writes it");
+    #[test]
+    fn a_damaged_data_set_is_not_called_missing() {
+        let (_turn, dir) = (common::alone(), tempfile::tempdir().expect("a folder"));
+        let path = dir.path().join("set.h5");
+        // Only the newest format has signatures and checksums in the headers of data sets.
+        write_latest(&path, "", |_| ());
+        let good = std::fs::read(&path).expect("just written");
+        let headers: Vec<usize> = (0..good.len() - 4).filter(|&i| &good[i..i + 4] == b"OHDR").collect();
+        assert_eq!(headers.len(), 4, "the root group's and three data sets'");
+        let mut damaged = good.clone();
+        damaged[headers[1] + 8] ^= 1;
+        std::fs::write(&path, damaged).expect("writable");
+        assert_refused(&path, Split::Train, "`train_set_x` is damaged: ");
+    }
+
+    #[test]
+    fn names_of_contents_are_escaped_and_cut() {
+        let (_turn, dir) = (common::alone(), tempfile::tempdir().expect("a folder"));
+        let path = dir.path().join("set.h5");
+        write(&path, "train_set_x", |f| {
+            put(f, "\u{1b}[31mred", arr1(&[0]));
+            (0..20).for_each(|i| put(f, &format!("x{i}"), arr1(&[0])));
+        });
+        assert_refused(&path, Split::Train, r"the file has: \u{1b}[31mred, list_classes, train_set_y, x0,");
+        assert_refused(&path, Split::Train, ", and 13 more");
     }
 
     #[test]
@@ -332,13 +323,12 @@ mod files {
                     "/list_classes[1] has 65 bytes, expected at most 64",
                 ),
                 (latin_1, "/list_classes[0] is not valid UTF-8"),
+                (|f| ascii::<7>(f, &["cat", ""]), "the name of class 1 is empty"),
+                (|f| ascii::<7>(f, &[" ", "cat"]), "the name of class 0 is empty"),
+                (|f| ascii::<7>(f, &["cat", "cat"]), "both classes are called `cat`"),
+                (|f| ascii::<7>(f, &["cat", "\x1b[31m"]), r"the name of class 1 has a control character: `\u{1b}[31m`"),
+                (|f| unicode::<VarLenUnicode>(f, ["ca\nt", "dog"]), r"the name of class 0 has a control character"),
             ],
         );
-    }
-
-    fn latin_1(file: &File) {
-        // SAFETY: not ASCII, as in a foreign file; only ever written, never taken as a `str`.
-        let name = unsafe { FixedAscii::<7>::from_ascii_unchecked(b"chass\xe9") };
-        put(file, "list_classes", arr1(&[name, name]));
     }
 }

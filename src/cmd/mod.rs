@@ -4,6 +4,7 @@ mod interrupt;
 pub(crate) mod list;
 pub(crate) mod main_job;
 mod output;
+pub(crate) mod pictures;
 pub(crate) mod train;
 pub(crate) mod verify;
 

@@ -1,65 +1,126 @@
 //! Reading the course's HDF5 files. Everything is checked before it is allocated or believed; nothing is guessed.
 
+use std::io::Read;
 use std::path::Path;
 
+use hdf5::plist::dataset_create::Layout;
 use hdf5::types::{FixedAscii, FixedUnicode, FloatSize, IntSize, TypeDescriptor, VarLenAscii, VarLenUnicode};
-use hdf5::{Dataset, File};
+use hdf5::{Dataset, File, LinkInfo, LinkType, LocationType};
 use ndarray::Array2;
 
+use super::file::{self, MAX_BYTES};
 use super::{PictureSet, Split};
 use crate::error::{Error, Result};
 
-/// Larger files and larger sets are refused: 1 GiB of bytes would be 8 GiB of `f64`.
-const MAX_BYTES: usize = 1 << 30;
+/// Most pictures: a label takes 8 bytes while it is read, so that a billion pictures of one pixel would take 8 GiB.
+const MAX_PICTURES: usize = 1 << 24;
 /// Longest class name that is read.
 const MAX_NAME: usize = 64;
+/// Most names of a file's contents that a message lists.
+const MAX_LISTED: usize = 10;
 /// Every HDF5 file without a user block starts with these bytes.
 const MAGIC: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
 
 pub(super) fn read(path: &Path, split: Split) -> Result<PictureSet> {
     expect_hdf5(path)?;
-    let refuse = |problem: String| Error::Data { path: path.to_owned(), problem };
-    let file = File::open(path).map_err(|error| refuse(format!("libhdf5 cannot open it: {error}")))?;
-    let prefix = match split {
-        Split::Train => "train",
-        Split::Test => "test",
-    };
-    let set = |name: &str| open(&file, name).map_err(refuse);
-    let pixels = read_pixels(&set(&format!("{prefix}_set_x"))?).map_err(refuse)?;
-    let labels = read_labels(&set(&format!("{prefix}_set_y"))?, pixels.nrows()).map_err(refuse)?;
-    let classes = read_classes(&set("list_classes")?).map_err(refuse)?;
-    Ok(PictureSet { source: path.display().to_string(), pixels, labels, classes })
+    read_set(path, split).map_err(|problem| Error::Data { path: path.to_owned(), problem })
 }
 
-/// Size and first bytes, before libhdf5 sees the file.
+/// First bytes, before libhdf5 sees the file.
 fn expect_hdf5(path: &Path) -> Result<()> {
-    let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
-    let refuse = |problem: String| Err(Error::Data { path: path.to_owned(), problem });
-    let metadata = std::fs::metadata(path).map_err(io)?;
-    if !metadata.is_file() {
-        return refuse("expected an HDF5 file, found a folder or a device".into());
-    }
-    if metadata.len() > MAX_BYTES as u64 {
-        return refuse(format!("the file has {} bytes, the limit is {MAX_BYTES}", metadata.len()));
-    }
+    let (mut file, bytes) = file::open(path, "an HDF5 file")?;
     let mut start = [0; MAGIC.len()];
-    let mut file = std::fs::File::open(path).map_err(io)?;
-    match std::io::Read::read_exact(&mut file, &mut start) {
-        Ok(()) if start == MAGIC => Ok(()),
-        Ok(()) => refuse("not an HDF5 file (its first bytes are others)".into()),
-        Err(_) => refuse(format!("not an HDF5 file: it has only {} bytes", metadata.len())),
+    let problem = match file.read_exact(&mut start) {
+        Ok(()) if start == MAGIC => return Ok(()),
+        Ok(()) => "not an HDF5 file (its first bytes are others)".into(),
+        Err(_) => format!("not an HDF5 file: it has only {bytes} bytes"),
+    };
+    Err(Error::Data { path: path.to_owned(), problem })
+}
+
+fn read_set(path: &Path, split: Split) -> std::result::Result<PictureSet, String> {
+    let file = File::open(path).map_err(|error| format!("libhdf5 cannot open it: {error}"))?;
+    let prefix = split.name();
+    let links = file.links(Default::default(), Default::default());
+    let links = links.map_err(|error| format!("its list of contents is damaged: {error}"))?;
+    let set = |name: &str| open(&file, &links, name);
+    let pixels = read_pixels(&set(&format!("{prefix}_set_x"))?)?;
+    let labels = read_labels(&set(&format!("{prefix}_set_y"))?, pixels.nrows())?;
+    let classes = read_classes(&set("list_classes")?)?;
+    PictureSet { source: path.display().to_string(), pixels, labels, classes }.checked()
+}
+
+/// The data set itself: links could lead to other files, or around in circles.
+fn open(file: &File, links: &[(String, LinkInfo)], name: &str) -> std::result::Result<Dataset, String> {
+    let Some((_, link)) = links.iter().find(|(linked, _)| linked == name) else {
+        return Err(format!("no data set `{name}`; the file has: {}", list(links)));
+    };
+    let kind = match link.link_type {
+        LinkType::Hard => file.loc_type_by_name(name).map_err(|error| format!("`{name}` is damaged: {error}"))?,
+        LinkType::Soft => return Err(format!("`{name}` is a soft link, expected the data set itself")),
+        LinkType::External => return Err(format!("`{name}` is a link to another file, expected the data set itself")),
+    };
+    match kind {
+        LocationType::Dataset => {
+            file.dataset(name).map_err(|error| format!("the data set `{name}` is damaged: {error}"))
+        }
+        LocationType::Group => Err(format!("`{name}` is a group, expected a data set")),
+        _ => Err(format!("`{name}` is a type, expected a data set")),
     }
 }
 
-fn open(file: &File, name: &str) -> std::result::Result<Dataset, String> {
-    file.dataset(name).map_err(|_| {
-        let mut names = file.member_names().unwrap_or_default();
-        names.sort();
-        format!(
-            "no data set `{name}`; the file has: {}",
-            if names.is_empty() { "nothing".into() } else { names.join(", ") }
-        )
-    })
+/// Names in order; what a terminal would obey is escaped.
+fn list(links: &[(String, LinkInfo)]) -> String {
+    let mut names: Vec<String> = links.iter().map(|(name, _)| name.escape_debug().to_string()).collect();
+    names.sort();
+    match names.len() {
+        0 => "nothing".into(),
+        1..=MAX_LISTED => names.join(", "),
+        more => format!("{}, and {} more", names[..MAX_LISTED].join(", "), more - MAX_LISTED),
+    }
+}
+
+/// All values of a set whose type and shape were checked.
+fn values<T: hdf5::H5Type>(set: &Dataset) -> std::result::Result<Vec<T>, String> {
+    expect_stored_here(set)?;
+    set.read_raw().map_err(|error| format!("cannot read {}: {error}", set.name()))
+}
+
+/// Refuses values in other files, and a shape that is not filled: what was never written would be read as zeros, and a
+/// file of 2 KiB can claim any number of those.
+fn expect_stored_here(set: &Dataset) -> std::result::Result<(), String> {
+    let name = set.name();
+    let damaged = |error| format!("{name} is damaged: {error}");
+    let creation = set.create_plist().map_err(damaged)?;
+    if !creation.external().is_empty() {
+        return Err(format!("{name} keeps its values in another file, expected them in this one"));
+    }
+    let (found, claimed, unit) = match creation.layout() {
+        Layout::Virtual => {
+            return Err(format!("{name} is put together from other data sets, expected values of its own"));
+        }
+        Layout::Chunked => {
+            let chunk = creation.chunk().filter(|chunk| chunk.len() == set.ndim());
+            let chunk = chunk.ok_or_else(|| format!("{name} is damaged: its chunks have another rank"))?;
+            let along = |(&size, &chunk): (&usize, &usize)| size.div_ceil(chunk.max(1));
+            let chunks = set.shape().iter().zip(&chunk).map(along).try_fold(1_usize, usize::checked_mul);
+            (set.num_chunks(), chunks, "chunks")
+        }
+        Layout::Compact | Layout::Contiguous => {
+            let sizes = set.shape().into_iter().chain([set.dtype().map_err(damaged)?.size()]);
+            let bytes = sizes.into_iter().try_fold(1_usize, usize::checked_mul);
+            (usize::try_from(set.storage_size()).ok(), bytes, "bytes")
+        }
+    };
+    match (found, claimed) {
+        (Some(found), Some(claimed)) if found >= claimed => Ok(()),
+        (found, claimed) => Err(format!(
+            "{name} has shape {:?}, {} {unit}, of which {} were written",
+            set.shape(),
+            claimed.map_or("too many".into(), |claimed| claimed.to_string()),
+            found.map_or("an unknown number".into(), |found| found.to_string()),
+        )),
+    }
 }
 
 /// (m, height, width, 3) bytes as (m, height * width * 3).
@@ -77,8 +138,11 @@ fn read_pixels(set: &Dataset) -> std::result::Result<Array2<u8>, String> {
     if bytes == 0 {
         return Err(format!("{} has shape {shape:?}: there is no picture in it", set.name()));
     }
-    let values = set.read_raw::<u8>().map_err(|error| format!("cannot read {}: {error}", set.name()))?;
-    Array2::from_shape_vec((count, features), values).map_err(|error| format!("cannot read {}: {error}", set.name()))
+    if count > MAX_PICTURES {
+        return Err(format!("{} has shape {shape:?}, more than the limit of {MAX_PICTURES} pictures", set.name()));
+    }
+    Array2::from_shape_vec((count, features), values(set)?)
+        .map_err(|error| format!("cannot read {}: {error}", set.name()))
 }
 
 /// (m,) integers, each 0 or 1.
@@ -87,12 +151,11 @@ fn read_labels(set: &Dataset, count: usize) -> std::result::Result<Vec<u8>, Stri
     if set.shape() != [count] {
         return Err(format!("{} has shape {:?}, expected ({count},), one label per picture", set.name(), set.shape()));
     }
-    let values = set.read_raw::<i64>().map_err(|error| format!("cannot read {}: {error}", set.name()))?;
     let label = |(i, value): (usize, i64)| match value {
         0 | 1 => Ok(value as u8),
         _ => Err(format!("{}[{i}] is {value}; labels must be 0 or 1", set.name())),
     };
-    values.into_iter().enumerate().map(label).collect()
+    values::<i64>(set)?.into_iter().enumerate().map(label).collect()
 }
 
 /// Two strings, of whichever of HDF5's four kinds.
@@ -106,20 +169,22 @@ fn read_classes(set: &Dataset) -> std::result::Result<[String; 2], String> {
         TypeDescriptor::FixedUnicode(n) if n <= MAX_NAME => strings::<FixedUnicode<MAX_NAME>>(set)?,
         TypeDescriptor::VarLenAscii => strings::<VarLenAscii>(set)?,
         TypeDescriptor::VarLenUnicode => strings::<VarLenUnicode>(set)?,
-        other => return Err(format!("{} holds {other}, expected strings of at most {MAX_NAME} bytes", set.name())),
+        other => {
+            let expected = format!("strings of at most {MAX_NAME} bytes");
+            return Err(format!("{} holds {}, expected {expected}", set.name(), type_name(&other)));
+        }
     };
     <[String; 2]>::try_from(names).map_err(|names| format!("{} gave {} names, expected 2", set.name(), names.len()))
 }
 
 /// Taken as bytes and checked here: the crate's own `as_str` trusts the file to hold valid UTF-8.
 fn strings<S: hdf5::H5Type + AsRef<[u8]>>(set: &Dataset) -> std::result::Result<Vec<String>, String> {
-    let values = set.read_raw::<S>().map_err(|error| format!("cannot read {}: {error}", set.name()))?;
     let name = |(i, value): (usize, &S)| match std::str::from_utf8(value.as_ref()) {
         Ok(name) if name.len() <= MAX_NAME => Ok(name.to_owned()),
         Ok(name) => Err(format!("{}[{i}] has {} bytes, expected at most {MAX_NAME}", set.name(), name.len())),
         Err(_) => Err(format!("{}[{i}] is not valid UTF-8", set.name())),
     };
-    values.iter().enumerate().map(name).collect()
+    values::<S>(set)?.iter().enumerate().map(name).collect()
 }
 
 fn expect_type(
@@ -131,11 +196,18 @@ fn expect_type(
     if fits(&found) {
         return Ok(());
     }
-    let name = match found {
+    Err(format!("{} holds {}, expected {expected}", set.name(), type_name(&found)))
+}
+
+/// Without the members' names of compound types: libhdf5 does not promise that they are text.
+fn type_name(descriptor: &TypeDescriptor) -> String {
+    match descriptor {
         TypeDescriptor::Float(FloatSize::U4 | FloatSize::U8) => "floating-point numbers".into(),
+        TypeDescriptor::Compound(_) => "compound values".into(),
+        TypeDescriptor::Enum(_) => "named numbers".into(),
+        TypeDescriptor::FixedArray(..) | TypeDescriptor::VarLenArray(_) => "arrays".into(),
         other => other.to_string(),
-    };
-    Err(format!("{} holds {name}, expected {expected}", set.name()))
+    }
 }
 
 fn descriptor(set: &Dataset) -> std::result::Result<TypeDescriptor, String> {

@@ -1,13 +1,20 @@
-//! Picture sets: the embedded synthetic one, and the course's HDF5 files. Nothing is downloaded or written.
+//! Pictures: the embedded synthetic set, the course's HDF5 files, and single PNG or JPEG files. Nothing is downloaded, and
+//! nothing is written but a guarded reader's private copy.
 
+mod digest;
+mod file;
+pub mod guard;
 #[cfg(feature = "hdf5")]
 mod hdf5;
+pub mod picture;
+mod reply;
 mod synthetic;
+
+pub use digest::Sha256;
 
 use std::path::Path;
 
 use ndarray::{ArcArray2, Array2};
-use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::scalar::Scalar;
@@ -34,6 +41,16 @@ pub enum Split {
     Test,
 }
 
+impl Split {
+    /// `train` or `test`: how the names of its data sets begin.
+    pub fn name(self) -> &'static str {
+        match self {
+            Split::Train => "train",
+            Split::Test => "test",
+        }
+    }
+}
+
 impl PictureSet {
     /// The embedded set: 209 training or 50 test pictures of 64 x 64 x 3 bytes, the same on every machine.
     pub fn synthetic(split: Split) -> Self {
@@ -53,7 +70,10 @@ impl PictureSet {
     }
 
     /// Reads a file as the course ships them: data sets `train_set_x` (or `test_set_x`) of bytes (m, height, width, 3),
-    /// `train_set_y` of integers (m,), and `list_classes` of two strings.
+    /// `train_set_y` of integers (m,), and `list_classes` of two different strings without control characters. At most 1 GiB,
+    /// all of it written, and in this file: neither links nor external or virtual storage are followed.
+    ///
+    /// libhdf5 works in this process, and some malformed files make it crash: [`guard::read`] survives them.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Data`], which say what was expected and what was found; [`Error::Data`] also in a build
@@ -64,11 +84,31 @@ impl PictureSet {
         #[cfg(not(feature = "hdf5"))]
         {
             let _ = split;
-            Err(Error::Data {
-                path: path.to_owned(),
-                problem: "this build cannot read HDF5; install libhdf5-dev and build with the `hdf5` feature".into(),
-            })
+            Err(without_hdf5(path))
         }
+    }
+
+    /// The set, if it is one: as many labels as pictures, labels of 0 and 1, and two names that can be told apart and shown.
+    fn checked(self) -> std::result::Result<Self, String> {
+        if self.labels.len() != self.pixels.nrows() {
+            return Err(format!("{} labels for {} pictures", self.labels.len(), self.pixels.nrows()));
+        }
+        if let Some(i) = self.labels.iter().position(|&label| label > 1) {
+            return Err(format!("label {i} is {}; labels must be 0 or 1", self.labels[i]));
+        }
+        let [no, yes] = &self.classes;
+        for (i, name) in self.classes.iter().enumerate() {
+            if name.trim().is_empty() {
+                return Err(format!("the name of class {i} is empty"));
+            }
+            if name.chars().any(char::is_control) {
+                return Err(format!("the name of class {i} has a control character: `{}`", name.escape_debug()));
+            }
+        }
+        if no == yes {
+            return Err(format!("both classes are called `{no}`"));
+        }
+        Ok(self)
     }
 
     /// m, the number of pictures.
@@ -99,13 +139,13 @@ impl PictureSet {
 
     /// SHA-256 of everything that training sees: sizes, pixels and labels, wherever they come from.
     pub fn fingerprint(&self) -> String {
-        let mut hash = Sha256::new();
+        let mut hash = digest::Hasher::new();
         for size in [self.len(), self.features()] {
-            hash.update((size as u64).to_le_bytes());
+            hash.update(&(size as u64).to_le_bytes());
         }
         hash.update(self.pixels.as_standard_layout().as_slice().expect("standard layout"));
         hash.update(&self.labels);
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hash.finish().to_string()
     }
 
     /// Refuses a set that this network cannot be trained or tested on.
@@ -121,5 +161,12 @@ impl PictureSet {
             expected: format!("{} units, one per number of a picture in {}", self.features(), self.source),
             found: inputs.to_string(),
         })
+    }
+}
+
+fn without_hdf5(path: &Path) -> Error {
+    Error::Data {
+        path: path.to_owned(),
+        problem: "this build cannot read HDF5; install libhdf5-dev and build with the `hdf5` feature".into(),
     }
 }

@@ -1,6 +1,11 @@
 //! What several test files share: every available backend at every interesting thread count, and seeded matrices.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+#[cfg(feature = "hdf5")]
+pub mod mutants;
+#[cfg(feature = "hdf5")]
+pub mod sets;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

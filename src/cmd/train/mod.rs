@@ -14,8 +14,8 @@ use serde::Serialize;
 use crate::backend::Registry;
 use crate::cmd::interrupt::Interrupt;
 use crate::cmd::output::Output;
-use crate::cmd::{Format, Verdict, cores};
-use crate::data::{PictureSet, Split};
+use crate::cmd::{Format, Verdict, cores, pictures};
+use crate::data::{PictureSet, Sha256, Split};
 use crate::error::Error;
 use crate::layer::{Descent, Engine};
 use crate::measure::statistics::{median, relative_spread};
@@ -54,6 +54,12 @@ pub(crate) struct Args {
     /// HDF5 file with test_set_x, test_set_y and list_classes
     #[arg(long, value_name = "FILE")]
     test: Option<PathBuf>,
+    /// SHA-256 that the training file must have
+    #[arg(long, value_name = "HEX", visible_alias = "sha256", requires = "train")]
+    train_sha256: Option<Sha256>,
+    /// SHA-256 that the test file must have
+    #[arg(long, value_name = "HEX", requires = "test")]
+    test_sha256: Option<Sha256>,
     /// The backend that computes; `layerbench list` names them
     #[arg(long, value_name = "NAME", required_unless_present = "resume")]
     backend: Option<String>,
@@ -218,11 +224,11 @@ fn pictures(args: &Args, setup: &Setup) -> anyhow::Result<(PictureSet, Option<Pi
     let recorded = setup.resumed.as_ref().map(|resumed| resumed.provenance.data.as_str());
     let train = args.train.clone().or(recorded.filter(|&data| data != "synthetic").map(PathBuf::from));
     let train_set = match &train {
-        Some(path) => PictureSet::read_hdf5(path, Split::Train)?,
+        Some(path) => pictures::load(path, Split::Train, args.train_sha256)?,
         None => PictureSet::synthetic(Split::Train),
     };
     let test_set = match (&args.test, &train) {
-        (Some(path), _) => Some(PictureSet::read_hdf5(path, Split::Test)?),
+        (Some(path), _) => Some(pictures::load(path, Split::Test, args.test_sha256)?),
         (None, None) => Some(PictureSet::synthetic(Split::Test)),
         (None, Some(_)) => None,
     };

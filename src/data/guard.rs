@@ -1,0 +1,199 @@
+//! Reading an HDF5 file in a child process, so that a crash, a hang or the greed of libhdf5 becomes an error. A guard against
+//! accidents, not a sandbox against attackers: the child has the user's rights, less the writing of files.
+//!
+//! The parent copies the file once, to a private temporary file, and takes the digest of what it copies. The copy is the child's
+//! standard input: the bytes that were digested are the bytes that are read, whatever becomes of the file meanwhile, and links
+//! relative to the file's folder lead nowhere. The child limits itself before libhdf5 sees a byte, and replies through a pipe.
+//!
+//! The limits grow with the file's size s, since a good file takes time in proportion; for the course's own they are:
+//!
+//! | what | limit | course's files |
+//! | --- | --- | --- |
+//! | address space, beyond what is mapped at the start | 2.25 GiB: the largest set, one chunk of the same size, 256 MiB | uses 0.02 GiB |
+//! | processor time | 1 s + s / 16 MiB s, whole seconds | 1 s, uses 0.03 s |
+//! | wall time, watched by the parent | 2 s + s / 8 MiB s | 2.3 s |
+//! | files written, core dumps | none | |
+
+use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use tempfile::NamedTempFile;
+
+use super::digest::Hasher;
+use super::file::{self, MAX_BYTES};
+use super::{PictureSet, Sha256, Split, reply};
+use crate::error::{Error, Result};
+
+/// Where a process finds its standard input as a file that can be opened.
+const STANDARD_INPUT: &str = "/dev/fd/0";
+
+/// What a child may use for a file of so many bytes.
+struct Limits {
+    /// Bytes of address space beyond what is mapped at the start.
+    memory: u64,
+    /// Whole seconds.
+    processor_s: u64,
+    wall: Duration,
+}
+
+impl Limits {
+    fn for_file(bytes: u64) -> Self {
+        Limits {
+            memory: 2 * MAX_BYTES as u64 + (256 << 20),
+            processor_s: 1 + bytes / (16 << 20),
+            wall: Duration::from_secs(2) + Duration::from_millis(bytes * 1000 / (8 << 20)),
+        }
+    }
+
+    /// On this process, for good.
+    fn impose(&self) -> io::Result<()> {
+        lower(Resource::Core, 0)?;
+        lower(Resource::Fsize, 0)?;
+        lower(Resource::Cpu, self.processor_s)?;
+        lower(Resource::As, mapped() + self.memory)
+    }
+}
+
+/// Sets the soft limit, so that the signal for it is the one that names it, within the hard limit that is there.
+fn lower(resource: Resource, limit: u64) -> io::Result<()> {
+    let maximum = getrlimit(resource).maximum;
+    let current = Some(maximum.map_or(limit, |maximum| maximum.min(limit)));
+    Ok(setrlimit(resource, Rlimit { current, maximum })?)
+}
+
+/// Bytes of address space in use. A threaded BLAS reserves a lot of it when it is loaded, the more the more cores there are,
+/// and fills none of it here. 0 where the system does not say.
+fn mapped() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok();
+    let pages = pages.and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
+    pages.unwrap_or(0) * rustix::param::page_size() as u64
+}
+
+/// The child's half: reads the set from standard input, under the limits, and replies on `out`. Does nothing else in
+/// its process, and nothing after it: the limits stay.
+///
+/// # Errors
+/// [`Error::Io`] where standard input is no file, a limit cannot be set or `out` cannot be written. A file that cannot be
+/// used is no error here: that is the reply.
+pub fn serve(split: Split, out: &mut dyn Write) -> Result<()> {
+    let path = Path::new(STANDARD_INPUT);
+    let io = |action| move |source| Error::Io { action, path: path.to_owned(), source };
+    let metadata = std::fs::metadata(path).map_err(io("read"))?;
+    Limits::for_file(metadata.len()).impose().map_err(io("limit the reading of"))?;
+    let outcome = PictureSet::read_hdf5(path, split).map_err(|error| match error {
+        Error::Data { problem, .. } => problem,
+        other => other.to_string(),
+    });
+    reply::write(&outcome, out).map_err(io("reply about"))
+}
+
+/// The parent's half: [`PictureSet::read_hdf5`] in a child. `reader` is a program with its arguments that calls [`serve`] for the
+/// wanted split; standard input and output are set here. If `expected` is given, a file of another digest is refused.
+///
+/// # Errors
+/// [`Error::Digest`] for altered bytes, [`Error::Io`], and [`Error::Data`] for a file that cannot be used, including one that
+/// crashes the reader or takes it beyond a limit.
+pub fn read(path: &Path, expected: Option<Sha256>, reader: Command) -> Result<PictureSet> {
+    if cfg!(not(feature = "hdf5")) {
+        return Err(super::without_hdf5(path));
+    }
+    let (copy, bytes, found) = copy(path)?;
+    if let Some(expected) = expected.filter(|&expected| expected != found) {
+        return Err(Error::Digest { path: path.to_owned(), expected, found });
+    }
+    ask(path, &copy, &Limits::for_file(bytes), reader)
+}
+
+/// A private copy, its length and its digest: the file is read once.
+fn copy(path: &Path) -> Result<(NamedTempFile, u64, Sha256)> {
+    let io = |action| move |source| Error::Io { action, path: path.to_owned(), source };
+    let (file, _) = file::open(path, "an HDF5 file")?;
+    // It has a name because libhdf5 wants to know the real path of what it opens.
+    let mut copy = NamedTempFile::new().map_err(io("make a temporary copy of"))?;
+    // It may grow while it is read.
+    let mut file = file.take(MAX_BYTES as u64);
+    let mut hasher = Hasher::new();
+    let mut bytes = 0;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let count = match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(io("read")(error)),
+        };
+        hasher.update(&buffer[..count]);
+        copy.write_all(&buffer[..count]).map_err(io("make a temporary copy of"))?;
+        bytes += count as u64;
+    }
+    copy.as_file_mut().rewind().map_err(io("make a temporary copy of"))?;
+    Ok((copy, bytes, hasher.finish()))
+}
+
+/// Runs the child on `input` and takes its reply.
+fn ask(path: &Path, input: &NamedTempFile, limits: &Limits, mut reader: Command) -> Result<PictureSet> {
+    let refuse = |problem: String| Err(Error::Data { path: path.to_owned(), problem });
+    let io = |action| move |source| Error::Io { action, path: path.to_owned(), source };
+    let input = input.as_file().try_clone().map_err(io("read"))?;
+    reader.stdin(input).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = reader.spawn().map_err(io("start a guarded reader of"))?;
+    let pipe = child.stdout.take().expect("it was piped");
+    let mut pipe = Timed { pipe, until: Instant::now() + limits.wall };
+    let reply = reply::read(&mut pipe, &path.display().to_string());
+    // After the end of the pipe this changes nothing but for a child that closed it and lives on.
+    let _ = child.kill();
+    let status = child.wait().map_err(io("wait for the reader of"))?;
+    match reply {
+        Ok(Err(problem)) => refuse(problem),
+        Ok(Ok(set)) if status.success() => Ok(set),
+        Err(error) if error.kind() == ErrorKind::TimedOut => refuse(format!(
+            "reading it took longer than {:.1} s: the file is malformed, or this machine is very busy",
+            limits.wall.as_secs_f64()
+        )),
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            refuse(format!("its guarded reader replied nonsense: {error}"))
+        }
+        Err(error) if !matches!(error.kind(), ErrorKind::UnexpectedEof) => Err(io("read")(error)),
+        Ok(Ok(_)) | Err(_) => refuse(cause_of_death(status, limits)),
+    }
+}
+
+/// What a process does to itself, and no one else to it.
+const CRASHES: [Signal; 6] = [Signal::SEGV, Signal::BUS, Signal::ABORT, Signal::FPE, Signal::ILL, Signal::SYS];
+
+fn cause_of_death(status: ExitStatus, limits: &Limits) -> String {
+    match status.signal() {
+        Some(signal) if signal == Signal::XCPU.as_raw() => {
+            format!("reading it took more than {} s of processor time: the file is malformed", limits.processor_s)
+        }
+        Some(signal) if CRASHES.iter().any(|crash| crash.as_raw() == signal) => {
+            format!("libhdf5 crashed on it (signal {signal}): the file is malformed")
+        }
+        Some(signal) => format!("its guarded reader was ended from outside (signal {signal})"),
+        None => format!("its guarded reader ended without a reply ({status})"),
+    }
+}
+
+/// A pipe that gives up at a moment, with [`ErrorKind::TimedOut`].
+struct Timed {
+    pipe: ChildStdout,
+    until: Instant,
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+        let mut ready = [PollFd::from_borrowed_fd(self.pipe.as_fd(), PollFlags::IN)];
+        match poll(&mut ready, Some(&left))? {
+            0 => Err(ErrorKind::TimedOut.into()),
+            _ => self.pipe.read(buffer),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! One picture from a PNG or JPEG file, as a row of [`PictureSet::pixels`](super::PictureSet::pixels). Knows no network, and divides nothing.
+
+use std::io::{Cursor, ErrorKind, Read};
+use std::path::Path;
+
+use image::imageops::{self, FilterType};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
+
+use super::file;
+use crate::error::{Error, Result};
+
+/// Longest height or width that is decoded.
+const MAX_SIDE: u32 = 1 << 15;
+/// Most memory, in bytes, that a picture may take: 134 million pixels of 4 bytes.
+const MAX_MEMORY: u64 = 512 << 20;
+
+/// The side s of the square colour pictures that a network with 3 * s * s inputs takes.
+///
+/// # Errors
+/// [`Error::Mismatch`] where there is no such s.
+pub fn side_of(inputs: usize) -> Result<usize> {
+    let side = (inputs / 3).isqrt();
+    if side > 0 && side.checked_mul(side).and_then(|n| n.checked_mul(3)) == Some(inputs) {
+        return Ok(side);
+    }
+    Err(Error::Mismatch {
+        what: "the network's input layer",
+        expected: "3 * s * s of them, to take a colour picture of s x s pixels (12288 for 64 x 64)".into(),
+        found: format!("{inputs} units"),
+    })
+}
+
+/// Reads a picture of any size and shape and scales it to `side` x `side` pixels: 3 * `side` * `side` bytes in the
+/// order row, column, channel (red, green, blue).
+///
+/// - It is turned as its EXIF orientation says, so that it is classified the way a viewer shows it.
+/// - Grey becomes three equal channels; 16 bits are rounded to 8; what is transparent lies on white.
+/// - It is stretched, not cropped, as in the notebook.
+/// - The filter is a triangle (bilinear) as wide as a target pixel. It averages everything that falls into that pixel, so
+///   that shrinking does not alias; and since none of its weights is negative, it invents no values beyond those around.
+///   A picture of the right size keeps its bytes.
+///
+/// # Errors
+/// [`Error::Io`] for a missing or unreadable file; [`Error::Data`] for a folder, an empty or truncated file, one that is
+/// neither PNG nor JPEG, and a picture with a side of more than 32768 pixels or of more than 512 MiB.
+pub fn read_picture(path: &Path, side: usize) -> Result<Vec<u8>> {
+    let refuse = |problem: String| Error::Data { path: path.to_owned(), problem };
+    let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
+    let target =
+        u32::try_from(side).ok().filter(|side| (1..=MAX_SIDE).contains(side)).ok_or_else(|| Error::Setting {
+            what: "the side of the scaled picture",
+            found: side.to_string(),
+            expected: "1 to 32768 pixels",
+        })?;
+    let (file, length) = file::open(path, "a PNG or JPEG picture")?;
+    let mut bytes = Vec::with_capacity(length as usize);
+    // It may grow while it is read.
+    file.take(length).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.is_empty() {
+        return Err(refuse("expected a PNG or JPEG picture, found an empty file".into()));
+    }
+    // The format is taken from the first bytes; the file's name may lie.
+    let mut reader = ImageReader::new(Cursor::new(bytes.as_slice())).with_guessed_format().map_err(io)?;
+    match reader.format() {
+        Some(ImageFormat::Jpeg) if !is_whole_jpeg(&bytes) => return Err(refuse("the picture is truncated".into())),
+        Some(ImageFormat::Png | ImageFormat::Jpeg) => {}
+        Some(other) => return Err(refuse(format!("expected a PNG or JPEG picture, found {other:?}"))),
+        None => return Err(refuse("expected a PNG or JPEG picture (its first bytes are others)".into())),
+    }
+    let mut limits = Limits::default();
+    (limits.max_image_width, limits.max_image_height) = (Some(MAX_SIDE), Some(MAX_SIDE));
+    limits.max_alloc = Some(MAX_MEMORY);
+    reader.limits(limits.clone());
+    let picture = decode(reader, limits).map_err(|error| match error {
+        ImageError::IoError(error) if error.kind() != ErrorKind::UnexpectedEof => io(error),
+        ImageError::IoError(_) => refuse("the picture is truncated".into()),
+        ImageError::Limits(_) => refuse(format!(
+            "the picture is too large; the limits are {MAX_SIDE} pixels a side and {} MiB",
+            MAX_MEMORY >> 20
+        )),
+        other => refuse(format!("the picture cannot be decoded: {other}")),
+    })?;
+    let picture = on_white(picture);
+    if picture.dimensions() == (target, target) {
+        return Ok(picture.into_raw());
+    }
+    Ok(imageops::resize(&picture, target, target, FilterType::Triangle).into_raw())
+}
+
+fn decode(reader: ImageReader<Cursor<&[u8]>>, mut limits: Limits) -> image::ImageResult<DynamicImage> {
+    let mut decoder = reader.into_decoder()?;
+    // The decoded picture is not among what the decoder itself counts.
+    limits.reserve(decoder.total_bytes())?;
+    let orientation = decoder.orientation()?;
+    let mut picture = DynamicImage::from_decoder(decoder)?;
+    picture.apply_orientation(orientation);
+    Ok(picture)
+}
+
+/// Whether the end marker comes, outside of any segment (a camera's preview in the header has one of its own). The decoder does
+/// not ask: it fills what is missing with grey.
+fn is_whole_jpeg(bytes: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(found) = bytes[at..].iter().position(|&byte| byte == 0xff) {
+        at += found + 1;
+        match bytes.get(at) {
+            Some(0xd9) => return true,
+            // Not a marker (a stuffed or a fill byte), or one without a segment.
+            None | Some(0x00 | 0x01 | 0xd0..=0xd8 | 0xff) => {}
+            Some(_) => {
+                let Some(length) = bytes.get(at + 1..at + 3) else { return false };
+                at += 1 + usize::from(u16::from_be_bytes([length[0], length[1]]));
+            }
+        }
+        if at > bytes.len() {
+            return false;
+        }
+    }
+    false
+}
+
+/// Three channels of 8 bits. Dropping the alpha channel instead would bring out colours that nobody was meant to see.
+fn on_white(picture: DynamicImage) -> RgbImage {
+    if !picture.color().has_alpha() {
+        return picture.into_rgb8();
+    }
+    let picture = picture.into_rgba8();
+    RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
+        let [red, green, blue, alpha] = picture.get_pixel(x, y).0.map(u32::from);
+        image::Rgb([red, green, blue].map(|colour| ((colour * alpha + 255 * (255 - alpha) + 127) / 255) as u8))
+    })
+}

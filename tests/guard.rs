@@ -1,0 +1,203 @@
+//! The parent's half of the guarded reader, with children that do their worst; digests; and the same from the command line.
+//! What is wrong with files is tested in `data.rs` and `mutants.rs`.
+#![cfg(feature = "hdf5")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use common::sets;
+use layerbench::Error;
+use layerbench::data::{Sha256, guard};
+use predicates::prelude::*;
+use predicates::str::contains;
+
+fn good_file(folder: &Path) -> PathBuf {
+    let path = folder.join("set.h5");
+    sets::write(&path, "", |_| ());
+    path
+}
+
+/// The program's own reader.
+fn own() -> Command {
+    let mut reader = Command::new(env!("CARGO_BIN_EXE_layerbench"));
+    reader.args(["__read-pictures", "train"]);
+    reader
+}
+
+fn shell(script: &str) -> Command {
+    let mut reader = Command::new("sh");
+    reader.args(["-c", script]);
+    reader
+}
+
+/// The shell's text for a header and what follows it.
+fn reply(header: &str, body: &str) -> String {
+    let length = header.len();
+    assert!(length < 256);
+    format!(r"printf '\{length:03o}\000\000\000%s' '{header}'; printf '{body}'")
+}
+
+fn refusal(path: &Path, reader: Command) -> String {
+    match guard::read(path, None, reader).expect_err("no set can come of this") {
+        Error::Data { path: named, problem } if named == path => problem,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn whatever_the_child_does_is_an_error_that_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = good_file(folder.path());
+    let set = |pictures: u64, features: u64, classes: &str| {
+        format!(r#"{{"set":{{"pictures":{pictures},"features":{features},"classes":{classes}}}}}"#)
+    };
+    let good = set(2, 3, r#"["no","yes"]"#);
+    for (script, expectation) in [
+        ("kill -SEGV $$".to_owned(), "libhdf5 crashed on it (signal 11): the file is malformed"),
+        ("kill -ABRT $$".into(), "libhdf5 crashed on it (signal 6)"),
+        ("kill -BUS $$".into(), "libhdf5 crashed on it (signal 7)"),
+        ("kill -XCPU $$".into(), "took more than 1 s of processor time"),
+        ("kill -KILL $$".into(), "was ended from outside (signal 9)"),
+        ("exit 2".into(), "ended without a reply (exit status: 2)"),
+        ("exit 0".into(), "ended without a reply"),
+        // Half of a reply, and a crash after a whole one.
+        (reply(&good, r"\001\000\001\002\003\004\005"), "ended without a reply"),
+        (reply(&good, r"\001\000\001\002\003\004\005\006") + "; kill -SEGV $$", "libhdf5 crashed on it (signal 11)"),
+        (reply(&good, r"\001\000\001\002\003\004\005\006") + "; exit 3", "exit status: 3"),
+        // Nonsense.
+        ("cat /dev/zero".into(), "replied nonsense"),
+        ("echo hello, hello".into(), "replied nonsense: its header is too long"),
+        (reply("{}", ""), "replied nonsense"),
+        (reply(&good, r"\001\000\001\002\003\004\005\006\007"), "replied nonsense: it goes on after its end"),
+        (reply(&good, r"\002\000\001\002\003\004\005\006"), "replied nonsense: label 0 is 2"),
+        (reply(&set(0, 3, r#"["no","yes"]"#), ""), "replied nonsense: it claims a set beyond the limits"),
+        (reply(&set(1 << 40, 1 << 40, r#"["no","yes"]"#), ""), "it claims a set beyond the limits"),
+        (reply(&set(1 << 11, 1 << 20, r#"["no","yes"]"#), ""), "it claims a set beyond the limits"),
+        (reply(&set(2, 3, r#"["no","no"]"#), r"\001\000\001\002\003\004\005\006"), "both classes are called `no`"),
+    ] {
+        let problem = refusal(&path, shell(&script));
+        assert!(problem.contains(expectation), "{script}: {problem}");
+    }
+    // The same text around a sound set is a set.
+    let set = guard::read(&path, None, shell(&reply(&good, r"\001\000\001\002\003\004\005\006"))).expect("a set");
+    assert_eq!(set.pixels, ndarray::array![[1, 2, 3], [4, 5, 6]]);
+    assert_eq!((set.labels, set.classes), (vec![1, 0], ["no".into(), "yes".into()]));
+}
+
+#[test]
+fn a_child_that_hangs_is_ended() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = good_file(folder.path());
+    // In silence; with standard output closed; in the middle of a reply.
+    for script in ["exec sleep 600", "exec sleep 600 >&-", r"printf '\100'; exec sleep 600"] {
+        let start = Instant::now();
+        let problem = refusal(&path, shell(script));
+        assert!(problem.contains("took longer than 2.0 s") || problem.contains("ended from outside"), "{problem}");
+        // 2 s, and whatever a busy machine adds.
+        assert!(start.elapsed() < Duration::from_secs(60));
+    }
+}
+
+#[test]
+fn a_program_that_is_not_there_is_an_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = good_file(folder.path());
+    let error = guard::read(&path, None, Command::new(folder.path().join("no-such"))).expect_err("it is not there");
+    assert!(matches!(&error, Error::Io { path: named, .. } if *named == path), "{error:?}");
+    assert!(error.to_string().contains("cannot start a guarded reader of"), "{error}");
+}
+
+#[test]
+fn what_is_no_file_starts_no_child() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let witness = folder.path().join("started");
+    let reader = || shell(&format!("touch {}", witness.display()));
+    assert!(refusal(folder.path(), reader()).contains("expected an HDF5 file, found a folder"));
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("it is there").success());
+    assert!(refusal(&pipe, reader()).contains("found a folder or a device"));
+    let large = folder.path().join("large");
+    std::fs::File::create(&large).and_then(|file| file.set_len((1 << 30) + 1)).expect("a sparse file");
+    assert!(refusal(&large, reader()).contains("has 1073741825 bytes, the limit is 1073741824"));
+    let missing = guard::read(&folder.path().join("missing"), None, reader()).expect_err("it is missing");
+    assert!(matches!(missing, Error::Io { action: "read", .. }), "{missing:?}");
+    assert!(!witness.exists());
+}
+
+#[test]
+fn only_the_digested_bytes_are_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = good_file(folder.path());
+    let right = Sha256::of(std::fs::read(&path).expect("it is there"));
+    let set = guard::read(&path, Some(right), own()).expect("unaltered");
+    assert_eq!(set.pixels.as_slice(), sets::pixels().as_slice());
+    // The file is altered after it was digested and before it is read.
+    let mut late = Command::new("sh");
+    let script = r#"echo altered > "$1"; exec "$0" __read-pictures train"#;
+    late.args(["-c", script, env!("CARGO_BIN_EXE_layerbench")]).arg(&path);
+    assert_eq!(guard::read(&path, Some(right), late).expect("the copy is unaltered"), set);
+    assert_eq!(std::fs::read(&path).expect("it is there"), b"altered\n");
+    let error = guard::read(&path, Some(right), own()).expect_err("altered");
+    let found = Sha256::of(b"altered\n");
+    assert!(matches!(error, Error::Digest { expected, found: f, .. } if expected == right && f == found), "{error:?}");
+    let message = error.to_string();
+    assert!(message.contains(&right.to_string()) && message.contains(&found.to_string()), "{message}");
+}
+
+#[test]
+fn a_digest_is_64_hexadecimal_digits() {
+    // From FIPS 180-2, "abc".
+    let text = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(text.parse::<Sha256>().expect("64 digits"), Sha256::of("abc"));
+    assert_eq!(text.to_uppercase().parse::<Sha256>().expect("64 digits"), Sha256::of("abc"));
+    assert_eq!(Sha256::of("abc").to_string(), text);
+    for bad in ["", &text[1..], &format!("{text}0"), &text.replace('b', "g"), &format!("{} ", &text[1..]), "ü"] {
+        let error = bad.parse::<Sha256>().expect_err(bad);
+        assert!(error.to_string().contains("expected 64 hexadecimal digits"), "{error}");
+    }
+}
+
+fn train(arguments: &[&str]) -> assert_cmd::assert::Assert {
+    let usual = ["train", "--backend", "naive", "--arch", "30,2,1", "--init", "he", "--iterations", "2"];
+    let mut command = assert_cmd::Command::cargo_bin("layerbench").expect("it was built");
+    command.args(usual).args(arguments).assert()
+}
+
+#[test]
+fn train_reads_files_through_the_guard() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = good_file(folder.path());
+    let path = file.to_str().expect("UTF-8");
+    let digest = Sha256::of(std::fs::read(&file).expect("it is there")).to_string();
+    train(&["--train", path]).code(0).stdout(contains("train ").and(contains("/4 correct")).and(contains(path)));
+    train(&["--train", path, "--train-sha256", &digest]).code(0);
+    let other = Sha256::of("other").to_string();
+    for name in ["--train-sha256", "--sha256"] {
+        train(&["--train", path, name, &other]).code(2).stderr(contains(&digest).and(contains(&other)));
+    }
+    train(&["--train", path, "--test", path, "--test-sha256", &other]).code(2).stderr(contains(&digest));
+    train(&["--train", path, "--test", path, "--test-sha256", &digest])
+        .code(2)
+        .stderr(contains("no data set `test_set_x`; the file has: list_classes, train_set_x, train_set_y"));
+    train(&["--train", path, "--sha256", "abc"]).code(2).stderr(contains("64 hexadecimal digits"));
+    train(&["--sha256", &digest]).code(2).stderr(contains("--train"));
+    train(&["--train", path, "--test-sha256", &digest]).code(2).stderr(contains("--test"));
+    std::fs::write(&file, "no pictures").expect("writable");
+    train(&["--train", path]).code(2).stderr(contains("not an HDF5 file")).stdout("");
+}
+
+#[test]
+fn the_hidden_verb_is_hidden_and_writes_no_file() {
+    let mut help = assert_cmd::Command::cargo_bin("layerbench").expect("it was built");
+    help.arg("--help").assert().code(0).stdout(contains("__read").not());
+    // Standard input that is no file: a pipe.
+    let mut pipe = assert_cmd::Command::cargo_bin("layerbench").expect("it was built");
+    pipe.args(["__read-pictures", "train"])
+        .write_stdin("x")
+        .assert()
+        .code(0)
+        .stdout(contains("found a folder or a device"));
+}
