@@ -19,7 +19,7 @@
 //! | [`notebook`] | the functions of the course notebook by name, on any engine |
 //! | [`store`] | models and checkpoints as files |
 //! | [`train`] | the training loop and the [`train::Trainer`] level |
-//! | [`data`] | picture sets: HDF5 files and the embedded synthetic set |
+//! | [`data`] | picture sets: HDF5 files and the embedded synthetic set; single pictures |
 //! | [`network`] | arenas, initial weights, cost |
 //! | [`backend`] | the registry, and one file per backend |
 //! | [`layer`] | the layer trait, its contracts, activations, parameters |

@@ -4,11 +4,13 @@
 
 mod common;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::sets;
+use hdf5::types::VarLenUnicode;
 use layerbench::Error;
 use layerbench::data::{Sha256, guard};
 use predicates::prelude::*;
@@ -189,13 +191,69 @@ fn train_reads_files_through_the_guard() {
     train(&["--train", path]).code(2).stderr(contains("not an HDF5 file")).stdout("");
 }
 
+/// A set of more bytes than a pipe holds.
+fn large_file(folder: &Path) -> PathBuf {
+    let path = folder.join("large.h5");
+    sets::write(&path, "train_set_x", |file| sets::x(file, ndarray::Array4::<u8>::zeros((4, 200, 200, 3))));
+    path
+}
+
 #[test]
-fn the_hidden_verb_is_hidden_and_writes_no_file() {
+fn the_child_limits_itself_before_it_reads() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = std::fs::File::open(large_file(folder.path())).expect("just written");
+    let mut child = own().stdin(file).stdout(Stdio::piped()).spawn().expect("it was built");
+    // It has begun to reply, and waits for us to take the rest.
+    let mut pipe = child.stdout.take().expect("it was piped");
+    pipe.read_exact(&mut [0; 4]).expect("a reply begins");
+    let process = format!("/proc/{}", child.id());
+    let limits = std::fs::read_to_string(format!("{process}/limits")).expect("it lives");
+    let status = std::fs::read_to_string(format!("{process}/status")).expect("it lives");
+    child.kill().and_then(|()| child.wait()).expect("it lives");
+    let soft = |name: &str| {
+        let line = limits.lines().find_map(|line| line.strip_prefix(name)).expect(name);
+        line.split_whitespace().next().and_then(|number| number.parse::<u64>().ok()).expect("limited")
+    };
+    assert_eq!((soft("Max cpu time"), soft("Max file size"), soft("Max core file size")), (1, 0, 0));
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmPeak:")).expect("Linux says it");
+    let peak_kib: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
+    let cap = (2 << 30) + (256 << 20);
+    assert!((cap..=cap + 1024 * peak_kib).contains(&soft("Max address space")), "{limits}\n{peak_kib} KiB");
+}
+
+#[test]
+fn what_asks_for_more_memory_than_allowed_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("set.h5");
+    sets::write(&path, "list_classes", |file| sets::unicode::<VarLenUnicode>(file, sets::CLASSES));
+    let mut bytes = std::fs::read(&path).expect("just written");
+    // A string of variable length is its length, the address of its heap and its number there.
+    let heap = bytes.windows(4).position(|window| window == b"GCOL").expect("a heap of strings") as u64;
+    let reference = [&7_u32.to_le_bytes()[..], &heap.to_le_bytes(), &1_u32.to_le_bytes()].concat();
+    let at = bytes.windows(16).position(|window| window == reference).expect("`non-cat`");
+    bytes[at..at + 4].copy_from_slice(&0xffff_fff0_u32.to_le_bytes());
+    std::fs::write(&path, bytes).expect("writable");
+    let problem = refusal(&path, own());
+    assert!(problem.contains("cannot read /list_classes"), "{problem}");
+}
+
+#[test]
+fn the_child_writes_no_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [from, to] = [large_file(folder.path()), folder.path().join("reply")];
+    let [from, to] =
+        [std::fs::File::open(from), std::fs::File::create(&to)].map(|file| file.expect("the folder is ours"));
+    let status = own().stdin(from).stdout(to.try_clone().expect("open")).status().expect("it was built");
+    assert!(!status.success());
+    assert_eq!(to.metadata().expect("open").len(), 0);
+}
+
+#[test]
+fn the_verb_is_hidden_and_takes_no_pipe() {
     let mut help = assert_cmd::Command::cargo_bin("layerbench").expect("it was built");
     help.arg("--help").assert().code(0).stdout(contains("__read").not());
-    // Standard input that is no file: a pipe.
-    let mut pipe = assert_cmd::Command::cargo_bin("layerbench").expect("it was built");
-    pipe.args(["__read-pictures", "train"])
+    let mut verb = assert_cmd::Command::cargo_bin("layerbench").expect("it was built");
+    verb.args(["__read-pictures", "train"])
         .write_stdin("x")
         .assert()
         .code(0)

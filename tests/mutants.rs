@@ -91,6 +91,17 @@ fn every_mutant_is_a_set_or_an_error() {
     assert_eq!(tally.read + tally.refused + tally.crashed + tally.out_of_time, count);
 }
 
+#[test]
+fn the_same_seed_gives_the_same_mutants() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let some = |seed| {
+        let mut mutants = Mutants::new(seed, folder.path(), vec![b"another".to_vec()]);
+        (mutants.seeds().to_vec(), (0..50).map(|_| mutants.damaged()).collect::<Vec<_>>())
+    };
+    assert!(some(3) == some(3));
+    assert!(some(3).1 != some(4).1);
+}
+
 impl Tally {
     fn count(&mut self, number: usize, outcome: layerbench::Result<PictureSet>, took: Duration) {
         self.slowest = self.slowest.max(took);

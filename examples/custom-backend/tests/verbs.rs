@@ -38,3 +38,10 @@ fn the_main_job_measures_them() {
     let args = ["--rounds", "1", "--backend", "outer", "--backend", "fused"];
     program().args(args).assert().code(0).stdout(contains("Fastest on this machine:"));
 }
+
+#[test]
+fn pictures_are_read_by_a_child_of_this_very_program() {
+    // Standard input is a pipe, and a file is expected: the child that `train --train FILE` starts says so in its reply.
+    let mut child = program();
+    child.args(["__read-pictures", "train"]).write_stdin("x").assert().code(0).stdout(contains("refused"));
+}
