@@ -33,7 +33,7 @@ enum Verb {
     /// Runs every fixture case and the exact check on every backend
     Verify(cmd::verify::Args),
     /// Trains a network on pictures: costs, accuracy, time per step
-    Train(cmd::train::Args),
+    Train(Box<cmd::train::Args>),
     #[command(name = cmd::pictures::VERB, hide = true)]
     ReadPictures(cmd::pictures::Args),
 }
