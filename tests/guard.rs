@@ -229,7 +229,7 @@ fn what_asks_for_more_memory_than_allowed_is_refused() {
     let mut bytes = std::fs::read(&path).expect("just written");
     // A string of variable length is its length, the address of its heap and its number there.
     let heap = bytes.windows(4).position(|window| window == b"GCOL").expect("a heap of strings") as u64;
-    let reference = [&7_u32.to_le_bytes()[..], &heap.to_le_bytes(), &1_u32.to_le_bytes()].concat();
+    let reference = [&7_u32.to_le_bytes()[..], &heap.to_le_bytes(), &2_u32.to_le_bytes()].concat();
     let at = bytes.windows(16).position(|window| window == reference).expect("`non-cat`");
     bytes[at..at + 4].copy_from_slice(&0xffff_fff0_u32.to_le_bytes());
     std::fs::write(&path, bytes).expect("writable");

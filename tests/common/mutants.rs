@@ -13,7 +13,6 @@ const STRUCTURES: &[(&str, Write)] = &[
     ("train_set_x", sets::external_storage),
     ("train_set_x", sets::virtual_set),
     ("train_set_x", sets::group),
-    ("train_set_x", sets::named_type),
     ("train_set_x", sets::claim_3_tib),
     ("train_set_x", sets::claim_804_mib),
     ("train_set_x", sets::a_chunk_is_missing),

@@ -24,13 +24,15 @@ pub const CLASSES: [&str; 2] = ["non-cat", "cat"];
 
 /// A good training file but for one data set, which `writer` puts there or leaves out.
 pub fn write(path: &Path, replaced: &str, writer: Write) {
-    write_into(&File::create(path).expect("the folder is writable"), replaced, writer);
+    let file = File::with_options().with_fcpl(|creation| creation.obj_track_times(false)).create(path);
+    write_into(&file.expect("the folder is writable"), replaced, writer);
 }
 
 /// The same in the newest format of libhdf5: other headers, other indices of chunks.
 pub fn write_latest(path: &Path, replaced: &str, writer: Write) {
-    let file = File::with_options().with_fapl(|access| access.libver_latest()).create(path);
-    write_into(&file.expect("the folder is writable"), replaced, writer);
+    let mut options = File::with_options();
+    options.with_fcpl(|creation| creation.obj_track_times(false)).with_fapl(|access| access.libver_latest());
+    write_into(&options.create(path).expect("the folder is writable"), replaced, writer);
 }
 
 fn write_into(file: &File, replaced: &str, writer: Write) {
@@ -147,6 +149,7 @@ pub fn group(file: &File) {
     file.create_group_builder().obj_track_times(false).create("train_set_x").expect("libhdf5 writes it");
 }
 
+/// The one thing here that has a time.
 pub fn named_type(file: &File) {
     let kind = hdf5::Datatype::from_type::<u8>().expect("libhdf5 has it");
     file.commit_datatype("train_set_x", &kind).expect("libhdf5 writes it");
