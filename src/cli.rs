@@ -34,6 +34,8 @@ enum Verb {
     Verify(cmd::verify::Args),
     /// Trains a network on pictures: costs, accuracy, time per step
     Train(Box<cmd::train::Args>),
+    /// Classifies pictures with a trained model
+    Predict(cmd::predict::Args),
     #[command(name = cmd::pictures::VERB, hide = true)]
     ReadPictures(cmd::pictures::Args),
 }
@@ -71,6 +73,7 @@ pub fn run(registry: &Registry, arguments: impl IntoIterator<Item = OsString>, o
         Some(Verb::List(args)) => cmd::list::run(&args, registry, out),
         Some(Verb::Verify(args)) => cmd::verify::run(&args, registry, out),
         Some(Verb::Train(args)) => cmd::train::run(&args, registry, out),
+        Some(Verb::Predict(args)) => cmd::predict::run(&args, registry, out),
         Some(Verb::ReadPictures(args)) => cmd::pictures::run(&args, out),
     };
     let outcome = outcome.and_then(|verdict| Ok(out.flush().map(|()| verdict)?));

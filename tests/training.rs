@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use layerbench::data::{PictureSet, Split};
+use layerbench::network::Network;
 use layerbench::network::NumpyRandom;
 use layerbench::store::{Checkpoint, Container, Model};
-use layerbench::{Error, Scalar};
+use layerbench::{Error, Registry, Scalar};
 use predicates::prelude::*;
 use predicates::str::contains;
 use rustix::process::{Pid, Signal, kill_process};
@@ -240,4 +242,64 @@ fn every_damage_of_a_model_file_is_found() {
     assert!(matches!(read(&longer), Err(Error::Model { .. })), "a byte more");
     assert!(matches!(Container::read(folder.path()), Err(Error::Model { .. })), "a folder");
     assert!(matches!(Model::<f32>::from_container(&Container::read(&path).expect("whole")), Err(Error::Model { .. })));
+}
+
+/// Trains on the synthetic pictures, writes some of them as PNG files, and asks for them: the answers are those that training counted.
+#[test]
+fn predict_answers_as_training_counted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = folder.path().join("model.safetensors");
+    let args = ["--backend", "ndarray", "--model", "two-layer", "--iterations", "40", "--save", text(&model)];
+    for scalar in ["f32", "f64"] {
+        assert(&[&["train"], &args[..], &["--scalar", scalar]].concat()).code(0);
+        let pictures = PictureSet::synthetic(Split::Test);
+        let paths: Vec<PathBuf> = (0..6).map(|i| folder.path().join(format!("{i}.png"))).collect();
+        for (path, pixels) in paths.iter().zip(pictures.pixels.rows()) {
+            image::save_buffer(path, &pixels.to_vec(), 64, 64, image::ColorType::Rgb8).expect("written");
+        }
+        let files: Vec<&str> = paths.iter().map(|path| text(path)).collect();
+        let predict = ["predict", "--model", text(&model), "--format", "json"];
+        let output = assert(&[&predict[..], &files].concat()).code(0).get_output().stdout.clone();
+        let answers: Vec<Value> =
+            output.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+        assert_eq!(answers.len(), 6);
+        let of_one: Vec<f64> = match scalar {
+            "f32" => probabilities::<f32>(&model, &pictures),
+            _ => probabilities::<f64>(&model, &pictures),
+        };
+        for (answer, of_one) in answers.iter().zip(of_one) {
+            let label = usize::from(of_one > 0.5);
+            assert_eq!(answer["label"], label);
+            assert_eq!(answer["class"], pictures.classes[label]);
+            let probability = answer["probability"].as_f64().expect("a number");
+            approx::assert_relative_eq!(probability, of_one.max(1.0 - of_one), max_relative = 1e-5);
+        }
+    }
+}
+
+/// The probability of class 1 of each picture, all in one batch.
+fn probabilities<T: Scalar>(model: &Path, pictures: &PictureSet) -> Vec<f64> {
+    let model = Model::<T>::from_container(&Container::read(model).expect("whole")).expect("a model");
+    let engine = Registry::builtin().open::<T>("naive", 1).expect("built in");
+    let mut network = Network::with_parameters(&engine, model.parameters).expect("an ordinary network");
+    network.predict(pictures.x().view()).expect("it fits").iter().map(|a| a.widen()).collect()
+}
+
+#[test]
+fn predict_answers_for_the_good_pictures_and_names_the_bad() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (model, good, bad) = (folder.path().join("m"), folder.path().join("good.jpg"), folder.path().join("bad.png"));
+    assert(&[&SMALL[..], &["1", "--save", text(&model)]].concat()).code(0);
+    image::save_buffer(&good, &vec![120; 90 * 70 * 3], 90, 70, image::ColorType::Rgb8).expect("written");
+    std::fs::write(&bad, "no picture").expect("written");
+    assert(&["predict", "--model", text(&model), text(&bad), text(&good)])
+        .code(2)
+        .stdout(contains("good.jpg: ").and(contains("(probability 0.")))
+        .stderr(contains("bad.png").and(contains("1 of 2 pictures could not be read")));
+    assert(&["predict", "--model", text(&good), text(&good)]).code(2).stderr(contains("safetensors"));
+    assert(&["predict", "--model", text(&model)]).code(2).stderr(contains("<PICTURE>"));
+    let small = folder.path().join("small");
+    // A checkpoint is no model; and a network of the plane takes no pictures.
+    assert(&[&SMALL[..], &["1", "--checkpoint", text(&small)]].concat()).code(0);
+    assert(&["predict", "--model", text(&small), text(&good)]).code(2).stderr(contains("expected a model"));
 }

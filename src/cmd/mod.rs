@@ -5,6 +5,7 @@ pub(crate) mod list;
 pub(crate) mod main_job;
 mod output;
 pub(crate) mod pictures;
+pub(crate) mod predict;
 pub(crate) mod train;
 pub(crate) mod verify;
 
