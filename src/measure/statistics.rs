@@ -26,13 +26,14 @@ pub fn median_interval(samples: &[f64]) -> Option<(f64, f64)> {
     let sorted = sorted(samples);
     let n = sorted.len();
     // The largest number of samples that may be left out at each end: P(Binomial(n, 1/2) < cut) <= 2.5%.
-    let (mut cut, mut tail, mut term) = (0, 0.0, 0.5_f64.powi(i32::try_from(n).ok()?));
+    // The terms as logarithms: 2^-n is zero from n = 1075 on, and so would be all that follow from it.
+    let (mut cut, mut tail, mut log_term) = (0, 0.0, n as f64 * 0.5_f64.ln());
     loop {
-        tail += term;
+        tail += log_term.exp();
         if tail > 0.025 {
             break;
         }
-        term *= (n - cut) as f64 / (cut + 1) as f64;
+        log_term += ((n - cut) as f64 / (cut + 1) as f64).ln();
         cut += 1;
     }
     (cut > 0).then(|| (sorted[cut - 1], sorted[n - cut]))
@@ -73,5 +74,9 @@ mod tests {
         assert_eq!(median_interval(&samples[..5]), None);
         let many: Vec<f64> = (1..=100).map(f64::from).collect();
         assert_eq!(median_interval(&many), Some((40.0, 61.0)));
+        // 2^-n is no longer a number that is not zero. From n/2 - 1.96 sqrt(n)/2 on.
+        let thousands: Vec<f64> = (1..=10_000).map(f64::from).collect();
+        assert_eq!(median_interval(&thousands), Some((4902.0, 5099.0)));
+        assert_eq!(median_interval(&[]), None);
     }
 }
