@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::backend::Registry;
 use crate::cmd;
@@ -34,6 +34,12 @@ enum Verb {
     Verify(cmd::verify::Args),
     /// Trains a network on pictures: costs, accuracy, time per step
     Train(cmd::train::Args),
+    /// Draws the costs of training runs over each other, as SVG or PNG
+    Plot(cmd::plot::Args),
+    /// Prints a completion script for a shell
+    Completions(cmd::completions::Args),
+    /// Prints the manual, or writes its pages into a folder
+    Man(cmd::man::Args),
 }
 
 /// Runs the program's arguments over the backends of `registry`: every verb works for all of them.
@@ -68,6 +74,9 @@ pub fn run(registry: &Registry, arguments: impl IntoIterator<Item = OsString>, o
         Some(Verb::List(args)) => cmd::list::run(&args, registry, out),
         Some(Verb::Verify(args)) => cmd::verify::run(&args, registry, out),
         Some(Verb::Train(args)) => cmd::train::run(&args, registry, out),
+        Some(Verb::Plot(args)) => cmd::plot::run(&args, out),
+        Some(Verb::Completions(args)) => cmd::completions::run(&args, &Cli::command(), out),
+        Some(Verb::Man(args)) => cmd::man::run(&args, Cli::command(), out),
     };
     let outcome = outcome.and_then(|verdict| Ok(out.flush().map(|()| verdict)?));
     match outcome {
@@ -88,7 +97,6 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
