@@ -1,6 +1,7 @@
 //! `plot`: cost files, as `train --costs` writes them, as one picture. Nothing is computed here.
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -72,7 +73,9 @@ fn names(paths: &[PathBuf]) -> Vec<String> {
 /// Whole or not at all: a temporary file beside it takes its place.
 fn write_atomically(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    // The permissions of any new file; a temporary one would be for its owner only.
+    let everyone = std::fs::Permissions::from_mode(0o666);
+    let mut file = tempfile::Builder::new().permissions(everyone).tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;

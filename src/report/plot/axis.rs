@@ -97,7 +97,11 @@ impl CostAxis {
 
     /// Ticks at powers of ten; at their double and fivefold too where there is room.
     fn decades(min: f64, max: f64) -> Self {
-        let digits: &[i64] = if max.log10() - min.log10() <= 3.0 { &[1, 2, 5] } else { &[1] };
+        let digits: &[i64] = match max.log10() - min.log10() {
+            few if few <= 1.5 => &[1, 2, 3, 5, 7],
+            several if several <= 3.0 => &[1, 2, 5],
+            _ => &[1],
+        };
         let (first, last) = (min.log10().floor() as i32, max.log10().ceil() as i32);
         let every = ((last - first) as usize).div_ceil(8).max(1);
         let all: Vec<Decimal> = (first..=last + every as i32)
@@ -187,11 +191,14 @@ mod tests {
         assert_eq!(labels(&IterationAxis::new(7, 7).ticks()), ["7"]);
         let large = IterationAxis::new(0, 300_000).ticks();
         assert_eq!(labels(&large), ["0", "50,000", "100,000", "150,000", "200,000", "250,000", "300,000"]);
-        assert_eq!(labels(&CostAxis::new(0.05, 0.77, false).ticks), ["0.0", "0.2", "0.4", "0.6", "0.8"]);
+        assert_eq!(labels(&CostAxis::new(0.05, 0.77, false).ticks), ["0", "0.2", "0.4", "0.6", "0.8"]);
         let close = CostAxis::new(0.69301, 0.69309, false);
         assert_eq!(labels(&close.ticks), ["0.69300", "0.69302", "0.69304", "0.69306", "0.69308", "0.69310"]);
         assert_eq!(labels(&CostAxis::new(2e-9, 9e-9, false).ticks), ["2e-9", "4e-9", "6e-9", "8e-9", "1.0e-8"]);
-        assert_eq!(labels(&CostAxis::new(0.03, 0.77, true).ticks), ["0.02", "0.05", "0.1", "0.2", "0.5", "1"]);
+        assert_eq!(
+            labels(&CostAxis::new(0.03, 0.77, true).ticks),
+            ["0.03", "0.05", "0.07", "0.1", "0.2", "0.3", "0.5", "0.7", "1"]
+        );
         assert_eq!(labels(&CostAxis::new(1e-7, 0.5, true).ticks)[..2], ["1e-7", "1e-6"]);
     }
 

@@ -10,6 +10,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
 
 use super::axis::Tick;
+use super::pen::RoundPen;
 use super::refused;
 use crate::error::{Error, Result};
 
@@ -36,6 +37,9 @@ pub(super) const COLOURS: [RGBColor; 8] = [
 const TEXT: RGBColor = RGBColor(0x33, 0x33, 0x33);
 const GRID: RGBColor = RGBColor(0xE0, 0xE0, 0xE0);
 
+/// The width of a curve, in units of the fine canvas.
+const LINE: u32 = 5;
+
 /// Lengths in units of the SVG.
 mod length {
     pub const MARGIN: i32 = 14;
@@ -45,7 +49,10 @@ mod length {
     pub const GAP: i32 = 8;
     pub const ENTRY_GAP: i32 = 24;
     pub const X_LABELS: i32 = 48;
-    pub const Y_LABELS: i32 = 74;
+    /// The word `cost`, and a tick.
+    pub const Y_NAME: i32 = 32;
+    /// Half a label may stand beyond the last iteration.
+    pub const RIGHT: i32 = 34;
     /// One dash and one gap of coinciding lines.
     pub const DASHES: i32 = 36;
 }
@@ -82,7 +89,8 @@ impl Picture<'_> {
     pub fn png(&self) -> Result<Vec<u8>> {
         let (width, height) = (FINE * SIZE.0, FINE * SIZE.1);
         let mut canvas = vec![0; 3 * (width * height) as usize];
-        self.draw(&BitMapBackend::with_buffer(&mut canvas, (width, height)).into_drawing_area()).map_err(failed)?;
+        let pen = RoundPen(BitMapBackend::with_buffer(&mut canvas, (width, height)));
+        self.draw(&pen.into_drawing_area()).map_err(failed)?;
         let pixels = averaged(&canvas, width as usize, PER_PIXEL as usize);
         let mut file = Vec::new();
         let mut encoder = png::Encoder::new(&mut file, width / PER_PIXEL, height / PER_PIXEL);
@@ -96,7 +104,8 @@ impl Picture<'_> {
     fn draw<DB: DrawingBackend>(&self, root: &DrawingArea<DB, Shift>) -> Drawn<DB> {
         use_shipped_font();
         root.fill(&WHITE)?;
-        let area = root.margin(fine(length::MARGIN), fine(length::MARGIN), fine(length::MARGIN), fine(length::MARGIN));
+        let margin = fine(length::MARGIN);
+        let area = root.margin(margin, margin, margin, fine(length::RIGHT));
         let mut top = 0;
         if let Some(title) = self.title {
             let style = text(18).pos(Pos::new(HPos::Center, VPos::Top));
@@ -105,9 +114,14 @@ impl Picture<'_> {
             area.draw(&Text::new(title, (middle, 0), style))?;
             top += fine(length::TITLE);
         }
-        top = self.draw_legend(&area, top)?;
+        let mut left = 0;
+        for tick in &self.y_ticks {
+            left = left.max(area.estimate_text_size(&tick.label, &text(14))?.0 as i32);
+        }
+        left += fine(length::Y_NAME);
+        let top = self.draw_legend(&area, (left, top))?;
         let (_, area) = area.split_vertically(top);
-        self.draw_chart(&area)?;
+        self.draw_chart(&area, left)?;
         root.present()
     }
 
@@ -115,9 +129,9 @@ impl Picture<'_> {
     fn draw_legend<DB: DrawingBackend>(
         &self,
         area: &DrawingArea<DB, Shift>,
-        top: i32,
+        (start, top): (i32, i32),
     ) -> std::result::Result<i32, DrawingAreaErrorKind<DB::ErrorType>> {
-        let (start, end) = (fine(length::Y_LABELS), area.dim_in_pixel().0 as i32);
+        let end = area.dim_in_pixel().0 as i32;
         let style = text(14).pos(Pos::new(HPos::Left, VPos::Center));
         let before_text = fine(length::SAMPLE + length::GAP);
         let (mut x, mut y) = (start, top + fine(length::LEGEND_ROW) / 2);
@@ -127,17 +141,17 @@ impl Picture<'_> {
             if x > start && x + width > end {
                 (x, y) = (start, y + fine(length::LEGEND_ROW));
             }
-            area.draw(&PathElement::new(vec![(x, y), (x + fine(length::SAMPLE), y)], stroke(colour, 12)))?;
+            area.draw(&PathElement::new(vec![(x, y), (x + fine(length::SAMPLE), y)], stroke(colour, 2 * LINE)))?;
             area.draw(&Text::new(name, (x + before_text, y), style.clone()))?;
             x += width + fine(length::ENTRY_GAP);
         }
         Ok(y + fine(length::LEGEND_ROW) / 2 + fine(length::GAP))
     }
 
-    fn draw_chart<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Drawn<DB> {
+    fn draw_chart<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>, left: i32) -> Drawn<DB> {
         let mut chart = ChartBuilder::on(area)
             .x_label_area_size(fine(length::X_LABELS))
-            .y_label_area_size(fine(length::Y_LABELS))
+            .y_label_area_size(left)
             .build_cartesian_2d(Ruler(&self.x_ticks), Ruler(&self.y_ticks))?;
         chart
             .configure_mesh()
@@ -153,7 +167,7 @@ impl Picture<'_> {
         for (index, (line, colour)) in self.lines.iter().zip(COLOURS).enumerate() {
             let (rank, of) = self.among_coinciding(index);
             let dash = fine(length::DASHES) * (of - rank) as i32 / of as i32;
-            let style = stroke(colour, 7);
+            let style = stroke(colour, LINE);
             for run in &line.runs {
                 let points = run.iter().copied();
                 if let [point] = run[..] {

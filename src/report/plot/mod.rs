@@ -2,6 +2,7 @@
 
 mod axis;
 mod draw;
+mod pen;
 mod thin;
 
 use std::path::Path;
