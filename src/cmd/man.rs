@@ -3,11 +3,11 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Command;
 use clap_mangen::Man;
 
 use crate::cmd::Verdict;
+use crate::cmd::output::Output;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -18,11 +18,13 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, command: Command, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     for page in pages(command) {
+        let mut text = Vec::new();
+        page.render(&mut text)?;
         match &args.dir {
-            None => page.render(out)?,
+            None => out.write_all(&text)?,
             Some(dir) => {
                 let path = dir.join(page.get_filename());
-                page.generate_to(dir).with_context(|| format!("cannot write {}", path.display()))?;
+                Output::create(&path, text.len() as u64)?.write(&text)?;
                 writeln!(out, "{}", path.display())?;
             }
         }

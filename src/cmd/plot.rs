@@ -1,19 +1,19 @@
 //! `plot`: cost files, as `train --costs` writes them, as one picture. Nothing is computed here.
 
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use crate::cmd::Verdict;
+use crate::cmd::output::Output;
 use crate::report::costs;
 use crate::report::plot::{Curve, Format, Options, render};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// CSV files of `train --costs`, drawn over each other
-    #[arg(required = true, value_name = "COSTS.csv")]
+    #[arg(required = true, value_name = "COSTS")]
     costs: Vec<PathBuf>,
     /// The picture: a file that ends in .svg or .png
     #[arg(long, short, value_name = "FILE")]
@@ -43,8 +43,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     }
     let options = Options { title: args.title.clone(), log: args.log };
     let picture = render(&curves, format, &options)?;
-    write_atomically(&args.output, &picture)
-        .with_context(|| format!("cannot write the picture to {}", args.output.display()))?;
+    Output::create(&args.output, picture.len() as u64)?.write(&picture)?;
     let count = curves.len();
     writeln!(out, "{}: {count} {}", args.output.display(), if count == 1 { "curve" } else { "curves" })?;
     Ok(Verdict::Fine)
@@ -68,18 +67,6 @@ fn names(paths: &[PathBuf]) -> Vec<String> {
     let name =
         |(stem, path): (&String, &PathBuf)| if distinct(stem) { stem.clone() } else { path.display().to_string() };
     stems.iter().zip(paths).map(name).collect()
-}
-
-/// Whole or not at all: a temporary file beside it takes its place.
-fn write_atomically(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // The permissions of any new file; a temporary one would be for its owner only.
-    let everyone = std::fs::Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new().permissions(everyone).tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }
 
 #[cfg(test)]
