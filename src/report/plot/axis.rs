@@ -90,8 +90,8 @@ impl CostAxis {
         let step = nice_step((0.5 * max - 0.5 * min) / 2.5);
         let (first, last) = ((min / step.value()).floor() as i64, (max / step.value()).ceil() as i64);
         let values = (first..=last).map(|count| Decimal { digits: count * step.digits, exponent: step.exponent });
-        let scale = |value: f64| if log { value.log10() } else { value.clamp(f64::MIN, f64::MAX) };
-        let labelled = values.map(|value| (scale(value.value()), even_label(value, step, min.abs().max(max.abs()))));
+        let place = |tick: Decimal| if log { tick.log10() } else { tick.value().clamp(f64::MIN, f64::MAX) };
+        let labelled = values.map(|tick| (place(tick), even_label(tick, step, min.abs().max(max.abs()))));
         Self::labelled(labelled.collect(), log)
     }
 
@@ -140,7 +140,7 @@ fn widened(min: f64, max: f64) -> (f64, f64) {
     if largest < TINY {
         (0.0, 1.0)
     } else if 0.5 * max - 0.5 * min < 0.5e-6 * largest {
-        (min - 0.05 * largest, max + 0.05 * largest)
+        ((min - 0.05 * largest).max(f64::MIN), (max + 0.05 * largest).min(f64::MAX))
     } else {
         (min, max)
     }
@@ -149,7 +149,7 @@ fn widened(min: f64, max: f64) -> (f64, f64) {
 /// The first of 1, 2, 5 x 10^n from `at_least`, which is a positive normal number.
 fn nice_step(at_least: f64) -> Decimal {
     let exponent = at_least.log10().floor() as i32;
-    let steps = [1, 2, 5, 10].map(|digits| Decimal { digits, exponent });
+    let steps = [1, 2, 5].map(|digits| Decimal { digits, exponent });
     steps.into_iter().find(|step| step.value() >= at_least).unwrap_or(Decimal { digits: 1, exponent: exponent + 1 })
 }
 
@@ -160,8 +160,7 @@ fn even_label(value: Decimal, step: Decimal, largest: f64) -> String {
         return "0".into();
     }
     if (-4..6).contains(&magnitude) {
-        let decimals = -(step.exponent + i32::from(step.digits == 10));
-        return format!("{:.*}", decimals.max(0) as usize, value.value());
+        return format!("{:.*}", (-step.exponent).max(0) as usize, value.value());
     }
     let value = value.value().clamp(f64::MIN, f64::MAX);
     let digits = value.abs().log10().floor() as i32 - step.exponent;
