@@ -173,7 +173,11 @@ fn what_cannot_be_drawn_is_exit_code_2_and_leaves_what_was_there() {
         (vec![file("empty.csv", "")], "cost.svg", "empty.csv, line 1: expected the header"),
         (vec![file("header.csv", "step,loss\n0,1\n")], "cost.svg", "header.csv, line 1: expected the header"),
         (vec![file("line.csv", "iteration,cost\n0,1\n1,x\n")], "cost.svg", "line.csv, line 3: expected a whole number"),
-        (vec![file("nan.csv", "iteration,cost\n0,NaN\n")], "cost.svg", "`nan` has 1 costs, expected at least a finite"),
+        (
+            vec![file("nan.csv", "iteration,cost\n0,NaN\n")],
+            "cost.svg",
+            "`nan` has nothing to draw; expected at least one finite cost",
+        ),
         (nine, "cost.svg", "9 curves; expected 1 to 8"),
         (vec![good.clone()], "cost.jpg", "expected one that ends in .svg or .png"),
         (vec![good.clone()], "cost", "expected one that ends in .svg or .png"),

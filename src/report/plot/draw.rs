@@ -70,7 +70,7 @@ pub(super) struct Picture<'a> {
     pub y_ticks: Vec<Tick>,
 }
 
-type Drawn<DB> = std::result::Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
+type Drawn<DB, T = ()> = std::result::Result<T, DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
 
 impl Picture<'_> {
     pub fn svg(&self) -> Result<Vec<u8>> {
@@ -130,7 +130,7 @@ impl Picture<'_> {
         &self,
         area: &DrawingArea<DB, Shift>,
         (start, top): (i32, i32),
-    ) -> std::result::Result<i32, DrawingAreaErrorKind<DB::ErrorType>> {
+    ) -> Drawn<DB, i32> {
         let end = area.dim_in_pixel().0 as i32;
         let style = text(14).pos(Pos::new(HPos::Left, VPos::Center));
         let before_text = fine(length::SAMPLE + length::GAP);
@@ -141,7 +141,7 @@ impl Picture<'_> {
             if x > start && x + width > end {
                 (x, y) = (start, y + fine(length::LEGEND_ROW));
             }
-            area.draw(&PathElement::new(vec![(x, y), (x + fine(length::SAMPLE), y)], stroke(colour, 2 * LINE)))?;
+            area.draw(&PathElement::new(vec![(x, y), (x + fine(length::SAMPLE), y)], colour.stroke_width(2 * LINE)))?;
             area.draw(&Text::new(name, (x + before_text, y), style.clone()))?;
             x += width + fine(length::ENTRY_GAP);
         }
@@ -156,8 +156,8 @@ impl Picture<'_> {
         chart
             .configure_mesh()
             .light_line_style(TRANSPARENT)
-            .bold_line_style(stroke(GRID, 4))
-            .axis_style(stroke(TEXT, 4))
+            .bold_line_style(GRID.stroke_width(4))
+            .axis_style(TEXT.stroke_width(4))
             .set_all_tick_mark_size(fine(5))
             .label_style(text(14))
             .axis_desc_style(text(16))
@@ -167,7 +167,7 @@ impl Picture<'_> {
         for (index, (line, colour)) in self.lines.iter().zip(COLOURS).enumerate() {
             let (rank, of) = self.among_coinciding(index);
             let dash = fine(length::DASHES) * (of - rank) as i32 / of as i32;
-            let style = stroke(colour, LINE);
+            let style = colour.stroke_width(LINE);
             for run in &line.runs {
                 let points = run.iter().copied();
                 if let [point] = run[..] {
@@ -230,11 +230,6 @@ fn fine(length: i32) -> i32 {
     length * FINE as i32
 }
 
-/// A line `width` units of the fine canvas wide.
-fn stroke(colour: RGBColor, width: u32) -> ShapeStyle {
-    colour.stroke_width(width)
-}
-
 fn text(size: i32) -> TextStyle<'static> {
     (FONT, fine(size)).into_font().color(&TEXT)
 }
@@ -256,13 +251,20 @@ fn fitting<DB: DrawingBackend>(
     text: &str,
     style: &TextStyle,
     width: i32,
-) -> std::result::Result<String, DrawingAreaErrorKind<DB::ErrorType>> {
-    let mut shown = text.to_owned();
-    let mut kept: Vec<char> = text.chars().collect();
-    while area.estimate_text_size(&shown, style)?.0 as i32 > width && kept.pop().is_some() {
-        shown = kept.iter().chain(&['\u{2026}']).collect();
+) -> Drawn<DB, String> {
+    let fits = |text: &str| Ok(area.estimate_text_size(text, style)?.0 as i32 <= width);
+    if fits(text)? {
+        return Ok(text.to_owned());
     }
-    Ok(shown)
+    let mut start = String::new();
+    for character in text.chars() {
+        start.push(character);
+        if !fits(&format!("{start}\u{2026}"))? {
+            start.pop();
+            break;
+        }
+    }
+    Ok(start + "\u{2026}")
 }
 
 /// The mean of each square of `side` x `side` RGB pixels; rows are `width` pixels long.

@@ -111,8 +111,9 @@ fn check(curves: &[Curve], options: &Options) -> Result<()> {
             return Err(refused(format!("`{name}` has iteration {second} after {first}; expected them to rise")));
         }
         if curve.gaps(options.log) == curve.costs.len() {
-            let wanted = if options.log { "a finite positive one (or no logarithmic axis)" } else { "a finite one" };
-            return Err(refused(format!("`{name}` has {} costs, expected at least {wanted}", curve.costs.len())));
+            let wanted =
+                if options.log { "finite positive cost (or an axis that is not logarithmic)" } else { "finite cost" };
+            return Err(refused(format!("`{name}` has nothing to draw; expected at least one {wanted}")));
         }
     }
     let mut texts = curves.iter().map(|curve| &curve.name).chain(&options.title);
@@ -150,8 +151,8 @@ mod tests {
         let log = Options { log: true, ..Options::default() };
         assert!(problem(&[], &plain).contains("0 curves; expected 1 to 8"));
         assert!(problem(&vec![curve(&[1.0]); MAX_CURVES + 1], &plain).contains("9 curves"));
-        assert!(problem(&[curve(&[1.0]), curve(&[])], &plain).contains("`mine` has 0 costs"));
-        assert!(problem(&[curve(&[f64::NAN, f64::INFINITY])], &plain).contains("expected at least a finite one"));
+        assert!(problem(&[curve(&[1.0]), curve(&[])], &plain).contains("`mine` has nothing to draw"));
+        assert!(problem(&[curve(&[f64::NAN, f64::INFINITY])], &plain).contains("expected at least one finite cost"));
         assert!(problem(&[curve(&[0.0, -1.0])], &log).contains("finite positive"));
         let mut backwards = curve(&[1.0, 2.0]);
         backwards.costs.reverse();
