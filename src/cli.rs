@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::backend::Registry;
 use crate::cmd;
@@ -38,6 +38,12 @@ enum Verb {
     Predict(cmd::predict::Args),
     #[command(name = cmd::pictures::VERB, hide = true)]
     ReadPictures(cmd::pictures::Args),
+    /// Draws the costs of training runs over each other, as SVG or PNG
+    Plot(cmd::plot::Args),
+    /// Prints a completion script for a shell
+    Completions(cmd::completions::Args),
+    /// Prints the manual, or writes its pages into a folder
+    Man(cmd::man::Args),
 }
 
 /// Runs the program's arguments over the backends of `registry`: every verb works for all of them.
@@ -75,6 +81,9 @@ pub fn run(registry: &Registry, arguments: impl IntoIterator<Item = OsString>, o
         Some(Verb::Train(args)) => cmd::train::run(&args, registry, out),
         Some(Verb::Predict(args)) => cmd::predict::run(&args, registry, out),
         Some(Verb::ReadPictures(args)) => cmd::pictures::run(&args, out),
+        Some(Verb::Plot(args)) => cmd::plot::run(&args, out),
+        Some(Verb::Completions(args)) => cmd::completions::run(&args, &Cli::command(), out),
+        Some(Verb::Man(args)) => cmd::man::run(&args, Cli::command(), out),
     };
     let outcome = outcome.and_then(|verdict| Ok(out.flush().map(|()| verdict)?));
     match outcome {
@@ -95,7 +104,6 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -172,6 +172,24 @@ pub enum Error {
         problem: String,
     },
 
+    /// A cost file that does not follow the format.
+    #[error("{path}, line {line}: {problem}")]
+    Costs {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What was expected and what was found.
+        problem: String,
+    },
+
+    /// Curves that cannot be drawn, or not in that format.
+    #[error("cannot draw the costs: {problem}")]
+    Plot {
+        /// What was expected and what was found.
+        problem: String,
+    },
+
     /// The operating system refused a file operation.
     #[error("cannot {action} {path}: {source}")]
     Io {

@@ -1,10 +1,13 @@
 //! The verbs, one file each with the same skeleton: doc, `Args`, `run`. What they share is here.
 
+pub(crate) mod completions;
 mod interrupt;
 pub(crate) mod list;
 pub(crate) mod main_job;
+pub(crate) mod man;
 mod output;
 pub(crate) mod pictures;
+pub(crate) mod plot;
 pub(crate) mod predict;
 pub(crate) mod train;
 pub(crate) mod verify;

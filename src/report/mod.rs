@@ -1,5 +1,7 @@
 //! How results are shown: one file per format. Nothing is measured or decided here.
 
+pub mod costs;
+pub mod plot;
 mod ranking;
 
 pub use ranking::ranking;
