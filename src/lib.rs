@@ -23,6 +23,7 @@
 //! | [`network`] | arenas, initial weights, cost |
 //! | [`backend`] | the registry, and one file per backend |
 //! | [`layer`] | the layer trait, its contracts, activations, parameters |
+//! | [`machine`] | what this computer is and can do at most: facts, measured peak and bandwidth |
 //! | [`scalar`], [`error`] | `f32`/`f64`; the one error type |
 //!
 //! # Which way to read
@@ -37,6 +38,7 @@ mod cmd;
 pub mod data;
 pub mod error;
 pub mod layer;
+pub mod machine;
 pub mod measure;
 pub mod network;
 pub mod notebook;
