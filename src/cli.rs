@@ -34,6 +34,11 @@ enum Verb {
     Verify(cmd::verify::Args),
     /// Trains a network on pictures: costs, accuracy, time per step
     Train(Box<cmd::train::Args>),
+    /// What will really run here: CPU, threads, BLAS and its kernel, peak; and how to mend what is in the way
+    Doctor(cmd::doctor::Args),
+    #[cfg(feature = "openblas")]
+    #[command(name = "__gemm-probe", hide = true)]
+    GemmProbe(cmd::gemm_probe::Args),
     #[command(name = cmd::pictures::VERB, hide = true)]
     ReadPictures(cmd::pictures::Args),
 }
@@ -71,6 +76,9 @@ pub fn run(registry: &Registry, arguments: impl IntoIterator<Item = OsString>, o
         Some(Verb::List(args)) => cmd::list::run(&args, registry, out),
         Some(Verb::Verify(args)) => cmd::verify::run(&args, registry, out),
         Some(Verb::Train(args)) => cmd::train::run(&args, registry, out),
+        Some(Verb::Doctor(args)) => cmd::doctor::run(&args, out),
+        #[cfg(feature = "openblas")]
+        Some(Verb::GemmProbe(args)) => cmd::gemm_probe::run(&args, out),
         Some(Verb::ReadPictures(args)) => cmd::pictures::run(&args, out),
     };
     let outcome = outcome.and_then(|verdict| Ok(out.flush().map(|()| verdict)?));

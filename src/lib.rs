@@ -13,6 +13,7 @@
 //! | --- | --- |
 //! | [`cli`] and its verbs | parsing, dispatch, exit codes; one file per verb |
 //! | [`report`] | how results are shown; one file per format |
+//! | [`doctor`] | what will really run here, and what stands in its way |
 //! | [`measure`] | timing phases of a workload, interleaved; statistics |
 //! | [`verify`] | fixtures, exact arithmetic, error bounds, verdicts |
 //! | [`workload`] | the reference workloads and their operation counts |
@@ -36,6 +37,7 @@ pub mod backend;
 pub mod cli;
 mod cmd;
 pub mod data;
+pub mod doctor;
 pub mod error;
 pub mod layer;
 pub mod machine;

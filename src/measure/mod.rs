@@ -8,5 +8,6 @@ mod rounds;
 pub mod statistics;
 
 pub use job::Job;
+pub(crate) use quiet::cpu_time;
 pub use quiet::wait_until_quiet;
 pub use rounds::{Contender, Plan, run};

@@ -1,7 +1,9 @@
 //! How results are shown: one file per format. Nothing is measured or decided here.
 
+mod doctor;
 mod ranking;
 
+pub use doctor::doctor;
 pub use ranking::ranking;
 
 /// `1 thread`, `2 threads`.

@@ -1,9 +1,8 @@
 //! What OpenBLAS says of itself: version, build, kernel, thread model, and the file that it is in. Computes nothing.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::fmt;
 use std::path::PathBuf;
-
-use serde::Serialize;
 
 use crate::machine::library_of;
 
@@ -33,8 +32,7 @@ pub fn path() -> Option<PathBuf> {
 }
 
 /// What OpenBLAS makes its threads with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ThreadModel {
     /// None: the build is sequential.
     Sequential,
@@ -44,6 +42,17 @@ pub enum ThreadModel {
     OpenMp,
     /// An answer that this program does not know.
     Unknown,
+}
+
+impl fmt::Display for ThreadModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            ThreadModel::Sequential => "sequential",
+            ThreadModel::Pthreads => "pthreads",
+            ThreadModel::OpenMp => "openmp",
+            ThreadModel::Unknown => "unknown",
+        })
+    }
 }
 
 /// What the linked OpenBLAS makes its threads with.
