@@ -10,6 +10,8 @@ use crate::measure::statistics::{geometric_mean, median, median_interval};
 
 /// Nine rounds give an interval of 96%.
 const ROUNDS: usize = 9;
+/// Fewer give no interval.
+pub const FEWEST_ROUNDS: usize = 6;
 /// The rounds end early after this time, on a machine so busy that nothing can be recommended anyway.
 const LONGEST: Duration = Duration::from_secs(15);
 /// After this many rounds, whoever was clearly slower in each of them goes home.
@@ -106,10 +108,12 @@ pub fn compare(
         }
     }
     let base = contenders[0].samples.clone();
+    let rounds = base.len();
     let mut trials = contenders.into_iter().map(|contender| contender.trial(&base));
     let now = trials.next().expect("the present setting is the first");
     let now = Trial { speedup: None, ..now };
-    Trials { threads, products: PRODUCTS.iter().map(|product| product.name).collect(), now, others: trials.collect() }
+    let products = PRODUCTS.iter().map(|product| product.name).collect();
+    Trials { threads, rounds, products, now, others: trials.collect() }
 }
 
 struct Contender {

@@ -25,6 +25,7 @@ pub use trial::{Ratio, Status, Trial, Trials};
 pub use warning::{Told, Warning};
 
 use crate::machine::{Depth, Facts, Roofline};
+use crate::scalar::ScalarKind;
 
 /// The name and version of the JSON form, documented in `docs/doctor.md`.
 pub const SCHEMA: &str = "layerbench-doctor/1";
@@ -106,6 +107,7 @@ pub fn examine(quick: bool, progress: &mut dyn FnMut(&str)) -> Report {
     let roofline = Roofline::measure(&[1, usable], if quick { Depth::Brief } else { Depth::Full });
 
     let mut warnings = of_machine(&machine);
+    warnings.extend(of_roofline(&roofline, usable));
     #[cfg(feature = "openblas")]
     let blas = vec![openblas::examine(&environment, usable, quick, progress, &mut warnings)];
     #[cfg(not(feature = "openblas"))]
@@ -141,6 +143,15 @@ fn of_machine(machine: &Facts) -> Vec<Warning> {
     warnings
 }
 
+/// All threads ought to reach nearly so many times the peak of one.
+const PEAK_SHARE: f64 = 0.85;
+
+fn of_roofline(roofline: &Roofline, threads: usize) -> Option<Warning> {
+    let share = |scalar| Some(roofline.peak(scalar, threads)? / roofline.peak(scalar, 1)? / threads as f64);
+    let share = ScalarKind::ALL.into_iter().filter_map(share).min_by(f64::total_cmp)?;
+    (share < PEAK_SHARE).then_some(Warning::PeakNotReached { threads, share })
+}
+
 /// The threads that BLAS starts with, without being asked by this program.
 fn blas_threads() -> Option<usize> {
     #[cfg(feature = "openblas")]
@@ -168,6 +179,21 @@ fn hdf5() -> Option<Hdf5> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::{Isa, Peak};
+
+    #[test]
+    fn a_peak_that_does_not_grow_with_the_threads_is_told() {
+        let peak = |scalar, threads, gflops| Peak { isa: Isa::Portable, scalar, threads, gflops };
+        let mut roofline = Roofline::default();
+        assert_eq!(of_roofline(&roofline, 2), None);
+        for scalar in ScalarKind::ALL {
+            roofline.peaks.extend([peak(scalar, 1, 10.0), peak(scalar, 2, 19.0)]);
+        }
+        assert_eq!(of_roofline(&roofline, 2), None);
+        assert_eq!(of_roofline(&roofline, 1), None);
+        roofline.peaks[3].gflops = 12.0;
+        assert_eq!(of_roofline(&roofline, 2), Some(Warning::PeakNotReached { threads: 2, share: 0.6 }));
+    }
 
     #[test]
     fn a_quota_a_governor_and_a_cautious_system_are_told() {
@@ -176,8 +202,9 @@ mod tests {
         machine.refused_by_system = vec!["avx512f".into()];
         machine.cores.affinity = Some(8);
         machine.cores.quota = Some(1.5);
-        let codes: Vec<String> = of_machine(&machine).into_iter().map(|warning| Told::from(warning).message).collect();
-        assert_eq!(codes.len(), 3, "{codes:?}");
+        let messages: Vec<String> =
+            of_machine(&machine).into_iter().map(|warning| Told::from(warning).message).collect();
+        assert_eq!(messages.len(), 3, "{messages:?}");
         machine.governor = Some("performance".into());
         machine.refused_by_system.clear();
         machine.cores.quota = Some(8.0);

@@ -106,6 +106,9 @@ fn of_trials(trials: &Trials) -> Option<Warning> {
             Some(Warning::WrongKernel { kernel: kernel(), detail, line })
         }
         Status::Crashed(reason) | Status::TimedOut(reason) => Some(Warning::ProbeFailed { reason: reason.clone() }),
+        Status::Timed if trials.rounds < kernels::FEWEST_ROUNDS && !trials.others.is_empty() => {
+            Some(Warning::TooBusy { rounds: trials.rounds })
+        }
         Status::Timed | Status::Ignored => kernels::faster(trials).map(|(trial, speedup, line)| {
             let kernel = trial.kernel.clone().unwrap_or_default();
             Warning::FasterKernel { kernel, speedup, line }
@@ -145,13 +148,15 @@ mod tests {
     fn a_wrong_kernel_outranks_a_faster_one() {
         let others = vec![trial("Zen", Status::Timed, Some(2.0))];
         let wrong = trial("Haswell", Status::Wrong("off".into()), None);
-        let mut trials = Trials { threads: 1, products: vec![], now: wrong, others };
+        let mut trials = Trials { threads: 1, rounds: 9, products: vec![], now: wrong, others };
         let Some(Warning::WrongKernel { kernel, detail, line }) = of_trials(&trials) else { panic!("it is wrong") };
         assert_eq!((kernel.as_str(), detail.as_str()), ("Haswell", "off"));
         assert_eq!(line.as_deref(), Some("export OPENBLAS_CORETYPE=Zen"));
 
         trials.now = trial("Haswell", Status::Timed, None);
         assert!(matches!(of_trials(&trials), Some(Warning::FasterKernel { kernel, .. }) if kernel == "Zen"));
+        trials.rounds = 5;
+        assert_eq!(of_trials(&trials), Some(Warning::TooBusy { rounds: 5 }));
         trials.now = trial("Haswell", Status::TimedOut("slow".into()), None);
         assert!(matches!(of_trials(&trials), Some(Warning::ProbeFailed { reason }) if reason == "slow"));
     }

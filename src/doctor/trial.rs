@@ -9,6 +9,8 @@ use serde::Serialize;
 pub struct Trials {
     /// Threads of each run.
     pub threads: usize,
+    /// Rounds that were done; whoever was clearly slower was in the first three only.
+    pub rounds: usize,
     /// The products that were timed.
     pub products: Vec<&'static str>,
     /// The run with the environment as it is.

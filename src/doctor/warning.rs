@@ -16,6 +16,10 @@ pub enum Warning {
     ProbeFailed { reason: String },
     /// Another kernel of the same library is faster.
     FasterKernel { kernel: String, speedup: Ratio, line: String },
+    /// Too few rounds in the time that `doctor` takes: no kernel can be told from another.
+    TooBusy { rounds: usize },
+    /// Threads that share nothing are together slower than they should be.
+    PeakNotReached { threads: usize, share: f64 },
     /// The library runs another kernel than `OPENBLAS_CORETYPE` asks for.
     CoretypeIgnored { asked: String, kernel: String },
     /// `OPENBLAS_CORETYPE` overrides the library's choice.
@@ -53,6 +57,15 @@ impl Warning {
             Warning::FasterKernel { kernel, speedup, .. } => {
                 format!("OpenBLAS is {speedup} times as fast with its {kernel} kernel")
             }
+            Warning::TooBusy { rounds } => {
+                format!(
+                    "this machine is so busy that only {rounds} rounds were done: no kernel can be told from another"
+                )
+            }
+            Warning::PeakNotReached { threads, share } => format!(
+                "{threads} threads reach {:.0}% of {threads} times the peak of one: the lines above are too low to hold results against",
+                100.0 * share
+            ),
             Warning::CoretypeIgnored { asked, kernel } => {
                 format!("OPENBLAS_CORETYPE={asked} has no effect: the library runs its {kernel} kernel")
             }
@@ -99,6 +112,10 @@ impl Warning {
                 "unset OPENBLAS_CORETYPE if it is set; else install another version of OpenBLAS".into()
             }
             Warning::FasterKernel { line, .. } => line.clone(),
+            Warning::TooBusy { .. } => "run `doctor` again when nothing else runs".into(),
+            Warning::PeakNotReached { .. } => {
+                "run `doctor` again when nothing else runs; hyper-threads and power limits do this too".into()
+            }
             Warning::CoretypeIgnored { .. } => {
                 "unset OPENBLAS_CORETYPE, or take one of the names that `doctor` lists as timed".into()
             }
@@ -141,7 +158,9 @@ impl Warning {
             | Warning::ThreadsUnused { .. }
             | Warning::SequentialBuild
             | Warning::OpenMpBuild
-            | Warning::QuotaBelowCores { .. } => 2,
+            | Warning::QuotaBelowCores { .. }
+            | Warning::TooBusy { .. }
+            | Warning::PeakNotReached { .. } => 2,
             Warning::CoretypeSet { .. }
             | Warning::L2SizeSet { .. }
             | Warning::Governor { .. }

@@ -131,10 +131,11 @@ fn kernels(out: &mut String, trials: &Trials) -> std::fmt::Result {
     let heads: String = trials.products.iter().map(|name| format!("{name:>14}")).collect();
     writeln!(
         out,
-        "\n{:<38}{heads}   GFLOP/s, f64, {}",
-        "OPENBLAS_CORETYPE  kernel  speed",
-        super::threads(trials.threads)
+        "\nkernels of this library that the CPU can run: how many times as fast as now, and GFLOP/s; f64, {}, {} rounds",
+        super::threads(trials.threads),
+        trials.rounds
     )?;
+    writeln!(out, "{:<18}{:<16}{:<19}{heads}", "OPENBLAS_CORETYPE", "kernel", "speed")?;
     trial(out, "as it is", &trials.now)?;
     for other in &trials.others {
         trial(out, other.coretype.as_deref().unwrap_or("unset"), other)?;
