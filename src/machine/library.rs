@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// The file, library or executable, that holds the code or data at `address`; links resolved. `None` where the loader knows none.
+#[allow(clippy::not_unsafe_ptr_arg_deref, reason = "the address is compared, never followed")]
 pub fn library_of(address: *const c_void) -> Option<PathBuf> {
     // SAFETY: an all-zero Dl_info is a valid one (null pointers).
     let mut info: libc::Dl_info = unsafe { std::mem::zeroed() };
