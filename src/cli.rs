@@ -27,7 +27,6 @@ struct Cli {
 }
 
 #[derive(Subcommand)]
-#[allow(clippy::large_enum_variant, reason = "one value per run")]
 enum Verb {
     /// Backends (with the reason where one is unavailable) and workloads
     List(cmd::list::Args),
