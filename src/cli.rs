@@ -37,7 +37,7 @@ enum Verb {
     /// What will really run here: CPU, threads, BLAS and its kernel, peak; and how to mend what is in the way
     Doctor(cmd::doctor::Args),
     #[cfg(feature = "openblas")]
-    #[command(name = "__gemm-probe", hide = true)]
+    #[command(name = cmd::doctor::PROBE, hide = true)]
     GemmProbe(cmd::gemm_probe::Args),
     #[command(name = cmd::pictures::VERB, hide = true)]
     ReadPictures(cmd::pictures::Args),

@@ -1,6 +1,8 @@
 //! `doctor`, run as a user runs it, in environments that are in order and in some that are not.
 
 use assert_cmd::Command;
+#[cfg(feature = "openblas")]
+use layerbench::doctor::Status;
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::Value;
@@ -140,6 +142,29 @@ fn every_kernel_is_tried_and_an_override_that_was_ignored_is_not_believed() {
         assert!(faster["line"].as_str().is_some_and(|line| line.contains("OPENBLAS_CORETYPE")), "{faster}");
         assert_ne!(faster["kernel"], blas["kernel"]);
     }
+}
+
+#[test]
+#[cfg(feature = "openblas")]
+fn children_that_crash_are_lines_in_a_report_that_is_written_all_the_same() {
+    let illegal = || {
+        let mut child = std::process::Command::new("sh");
+        child.args(["-c", "kill -ILL $$"]);
+        child
+    };
+    let report = layerbench::doctor::examine(false, &illegal, &mut |_| ());
+    let failed = report.warnings.iter().find(|told| told.code() == "probe-failed").expect("nothing could be run");
+    assert!(failed.message.contains("illegal instruction"), "{}", failed.message);
+    let trials = report.blas[0].trials.as_ref().expect("they were tried");
+    assert!(trials.others.iter().all(|trial| matches!(trial.status, Status::Crashed(_))), "{trials:?}");
+    assert!(!report.warnings.iter().any(|told| told.code() == "faster-kernel"));
+    assert!(layerbench::report::doctor(&report).contains("CRASHED: it was ended by SIGILL"));
+    assert!(!report.is_wrong(), "a crash is no wrong number");
+
+    let chatter = || std::process::Command::new("true");
+    let report = layerbench::doctor::examine(false, &chatter, &mut |_| ());
+    let failed = report.warnings.iter().find(|told| told.code() == "probe-failed").expect("there was no answer");
+    assert!(failed.message.contains("its answer cannot be read"), "{}", failed.message);
 }
 
 #[test]

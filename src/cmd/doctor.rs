@@ -1,11 +1,16 @@
 //! `doctor`: what will really run, and what stands in its way. Changes nothing.
 
 use std::io::Write;
+use std::process::Command;
 
+use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cmd::{Format, Verdict};
 use crate::{doctor, report};
+
+/// The hidden verb of the children that multiply.
+pub(crate) const PROBE: &str = "__gemm-probe";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -19,7 +24,14 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {elapsed} {msg}")?);
-    let found = doctor::examine(args.quick, &mut |what| {
+    let this =
+        std::env::current_exe().context("cannot find this executable, which tries kernels in children of itself")?;
+    let child = || {
+        let mut child = Command::new(&this);
+        child.arg(PROBE);
+        child
+    };
+    let found = doctor::examine(args.quick, &child, &mut |what| {
         bar.set_message(what.to_owned());
         bar.tick();
     });

@@ -17,6 +17,7 @@ mod warning;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::Command;
 
 use serde::Serialize;
 
@@ -96,8 +97,9 @@ pub struct Hdf5 {
 
 /// Looks at everything. `quick` leaves the runs of BLAS kernels out and measures less of the roofline.
 ///
-/// Children of the running executable do the runs; `progress` is told of each.
-pub fn examine(quick: bool, progress: &mut dyn FnMut(&str)) -> Report {
+/// Children do the runs, so that a crash or a hang of a kernel is a line in the report; `child` is the command that starts one, which
+/// is the hidden half of the verb `doctor`. `progress` is told of each.
+pub fn examine(quick: bool, child: &dyn Fn() -> Command, progress: &mut dyn FnMut(&str)) -> Report {
     let environment: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
         .collect();
@@ -109,9 +111,9 @@ pub fn examine(quick: bool, progress: &mut dyn FnMut(&str)) -> Report {
     let mut warnings = of_machine(&machine);
     warnings.extend(of_roofline(&roofline, usable));
     #[cfg(feature = "openblas")]
-    let blas = vec![openblas::examine(&environment, usable, quick, progress, &mut warnings)];
+    let blas = vec![openblas::examine(&environment, usable, (!quick).then_some(child), progress, &mut warnings)];
     #[cfg(not(feature = "openblas"))]
-    let blas = Vec::new();
+    let (blas, _) = (Vec::new(), child);
     let threads = Threads::of(&environment, usable, blas_threads(), &mut warnings);
 
     let mut warnings: Vec<Told> = warnings.into_iter().map(Told::from).collect();

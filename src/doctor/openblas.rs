@@ -1,7 +1,6 @@
 //! The linked OpenBLAS: what it says of itself, and what children of this program find when they use it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -19,10 +18,11 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// Below this share of the threads asked for, some did nothing.
 const BUSY_SHARE: f64 = 0.7;
 
+/// Nothing is run without a way to start a child.
 pub fn examine(
     environment: &BTreeMap<String, String>,
     usable: usize,
-    quick: bool,
+    child: Option<&dyn Fn() -> Command>,
     progress: &mut dyn FnMut(&str),
     warnings: &mut Vec<Warning>,
 ) -> Blas {
@@ -64,13 +64,11 @@ pub fn examine(
         threads: None,
         trials: None,
     };
-    if quick {
-        return blas;
-    }
+    let Some(child) = child else { return blas };
 
     progress("OpenBLAS on all threads");
     let present = Setting::AsIs(coretype.cloned());
-    match run_child(&present, Task::Time, usable) {
+    match run_child(child(), &present, Task::Time, usable) {
         Ok(Answer { obtained, used, .. }) => {
             if used < BUSY_SHARE * usable as f64 {
                 warnings.push(Warning::ThreadsUnused { asked: usable, used });
@@ -91,7 +89,7 @@ pub fn examine(
             Setting::Name(name) => name,
         };
         progress(&format!("OpenBLAS's kernel {name}"));
-        run_child(setting, task, 1)
+        run_child(child(), setting, task, 1)
     });
     warnings.extend(of_trials(&trials));
     blas.trials = Some(trials);
@@ -116,10 +114,9 @@ fn of_trials(trials: &Trials) -> Option<Warning> {
     }
 }
 
-/// One child of this executable, with its environment set before it starts: OpenBLAS reads it when it is loaded.
-fn run_child(setting: &Setting, task: Task, threads: usize) -> Result<Answer, Failure> {
-    let mut command = Command::new(std::env::current_exe().unwrap_or_else(|_| PathBuf::from("layerbench")));
-    command.arg("__gemm-probe").args(["--threads", &threads.to_string()]);
+/// One child, with its environment set before it starts: OpenBLAS reads it when it is loaded.
+fn run_child(mut command: Command, setting: &Setting, task: Task, threads: usize) -> Result<Answer, Failure> {
+    command.args(["--threads", &threads.to_string()]);
     if task == Task::Check {
         command.arg("--check");
     }
