@@ -36,6 +36,11 @@ enum Verb {
     Train(Box<cmd::train::Args>),
     /// Classifies pictures with a trained model
     Predict(cmd::predict::Args),
+    /// What will really run here: CPU, threads, BLAS and its kernel, peak; and how to mend what is in the way
+    Doctor(cmd::doctor::Args),
+    #[cfg(feature = "openblas")]
+    #[command(name = cmd::doctor::PROBE, hide = true)]
+    GemmProbe(cmd::gemm_probe::Args),
     #[command(name = cmd::pictures::VERB, hide = true)]
     ReadPictures(cmd::pictures::Args),
     /// Draws the costs of training runs over each other, as SVG or PNG
@@ -80,6 +85,9 @@ pub fn run(registry: &Registry, arguments: impl IntoIterator<Item = OsString>, o
         Some(Verb::Verify(args)) => cmd::verify::run(&args, registry, out),
         Some(Verb::Train(args)) => cmd::train::run(&args, registry, out),
         Some(Verb::Predict(args)) => cmd::predict::run(&args, registry, out),
+        Some(Verb::Doctor(args)) => cmd::doctor::run(&args, out),
+        #[cfg(feature = "openblas")]
+        Some(Verb::GemmProbe(args)) => cmd::gemm_probe::run(&args, out),
         Some(Verb::ReadPictures(args)) => cmd::pictures::run(&args, out),
         Some(Verb::Plot(args)) => cmd::plot::run(&args, out),
         Some(Verb::Completions(args)) => cmd::completions::run(&args, &Cli::command(), out),

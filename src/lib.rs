@@ -13,6 +13,7 @@
 //! | --- | --- |
 //! | [`cli`] and its verbs | parsing, dispatch, exit codes; one file per verb |
 //! | [`report`] | how results are shown; one file per format |
+//! | [`doctor`] | what will really run here, and what stands in its way |
 //! | [`measure`] | timing phases of a workload, interleaved; statistics |
 //! | [`verify`] | fixtures, exact arithmetic, error bounds, verdicts |
 //! | [`workload`] | the reference workloads and their operation counts |
@@ -23,6 +24,7 @@
 //! | [`network`] | arenas, initial weights, cost |
 //! | [`backend`] | the registry, and one file per backend |
 //! | [`layer`] | the layer trait, its contracts, activations, parameters |
+//! | [`machine`] | what this computer is and can do at most: facts, measured peak and bandwidth |
 //! | [`scalar`], [`error`] | `f32`/`f64`; the one error type |
 //!
 //! # Which way to read
@@ -35,8 +37,10 @@ pub mod backend;
 pub mod cli;
 mod cmd;
 pub mod data;
+pub mod doctor;
 pub mod error;
 pub mod layer;
+pub mod machine;
 pub mod measure;
 pub mod network;
 pub mod notebook;

@@ -4,7 +4,9 @@
 //! it, a different count is a typed error until the last of them is gone. OpenBLAS's own memory is its own: a Rust
 //! allocator cannot see it.
 
-use std::ffi::{CStr, c_char, c_int};
+mod library;
+
+use std::ffi::c_int;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,18 +14,17 @@ use blas_src as _;
 use cblas_sys::{CBLAS_LAYOUT, CBLAS_TRANSPOSE, cblas_dgemm, cblas_sgemm};
 use ndarray::{ArrayView2, ArrayViewMut2};
 
+pub use library::{ThreadModel, config, corename, path, thread_model, threads};
+
 use crate::error::{Error, Result};
 use crate::layer::{Backend, Dense, Determinism, Engine, Kernels, Layer, LayerSpec, Op, Profile};
 use crate::scalar::Scalar;
 
 const NAME: &str = "openblas";
 
-// OpenBLAS's own entry points beside the standard ones; cblas-sys has only the standard.
+// Not a standard function, so not in cblas-sys.
 unsafe extern "C" {
     fn openblas_set_num_threads(threads: c_int);
-    fn openblas_get_num_threads() -> c_int;
-    fn openblas_get_config() -> *const c_char;
-    fn openblas_get_corename() -> *const c_char;
 }
 
 /// The backend.
@@ -48,28 +49,6 @@ impl<T: Gemm> Backend<T> for OpenBlas {
     fn open(&self, threads: NonZeroUsize) -> Result<Arc<dyn Engine<T>>> {
         Ok(Arc::new(OpenBlasEngine { lease: Arc::new(Lease::take(threads)?) }))
     }
-}
-
-/// OpenBLAS's version and build options, as it tells them.
-pub fn config() -> String {
-    // SAFETY: takes no arguments and returns a static, NUL-terminated string.
-    unsafe { text(openblas_get_config()) }
-}
-
-/// The name of the kernel family that OpenBLAS chose for this CPU, such as `Haswell` or `SkylakeX`.
-pub fn corename() -> String {
-    // SAFETY: takes no arguments and returns a static, NUL-terminated string.
-    unsafe { text(openblas_get_corename()) }
-}
-
-/// # Safety
-/// `string` is null, or points to a NUL-terminated string that lives while this runs.
-unsafe fn text(string: *const c_char) -> String {
-    if string.is_null() {
-        return "unknown".into();
-    }
-    // SAFETY: not null, and the caller vouches for the rest.
-    unsafe { CStr::from_ptr(string) }.to_string_lossy().trim().to_owned()
 }
 
 /// Who holds OpenBLAS's global thread count.
@@ -106,9 +85,8 @@ impl Lease {
             // SAFETY: plain integer setter, serialised by the mutex; no engine is open, so no gemm of ours is running.
             unsafe { openblas_set_num_threads(wanted) };
             // The setter silently does nothing in some builds, and clips at the build's maximum: believe only the answer.
-            // SAFETY: plain integer getter.
-            let got = unsafe { openblas_get_num_threads() };
-            if got != wanted {
+            let got = library::threads();
+            if got != asked {
                 return Err(refuse(format!(
                     "it answers that it has {got}; ask for at most that, or install the pthread build (libopenblas0-pthread)"
                 )));

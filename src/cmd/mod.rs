@@ -1,6 +1,9 @@
 //! The verbs, one file each with the same skeleton: doc, `Args`, `run`. What they share is here.
 
 pub(crate) mod completions;
+pub(crate) mod doctor;
+#[cfg(feature = "openblas")]
+pub(crate) mod gemm_probe;
 mod interrupt;
 pub(crate) mod list;
 pub(crate) mod main_job;

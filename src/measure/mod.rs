@@ -8,5 +8,7 @@ mod rounds;
 pub mod statistics;
 
 pub use job::Job;
+#[cfg(feature = "openblas")]
+pub(crate) use quiet::cpu_time;
 pub use quiet::wait_until_quiet;
 pub use rounds::{Contender, Plan, run};

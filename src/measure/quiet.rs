@@ -26,7 +26,7 @@ pub fn wait_until_quiet(limit: Duration) -> bool {
 }
 
 /// Seconds of CPU time that all threads of this process have used.
-fn cpu_time() -> f64 {
+pub(crate) fn cpu_time() -> f64 {
     let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::ProcessCPUTime);
     tv_sec as f64 + tv_nsec as f64 * 1e-9
 }

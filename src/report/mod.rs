@@ -1,9 +1,11 @@
 //! How results are shown: one file per format. Nothing is measured or decided here.
 
 pub mod costs;
+mod doctor;
 pub mod plot;
 mod ranking;
 
+pub use doctor::doctor;
 pub use ranking::ranking;
 
 /// `1 thread`, `2 threads`.

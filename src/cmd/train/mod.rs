@@ -1,19 +1,18 @@
 //! `train`: the notebook's job on a backend. Can be interrupted, checkpointed and resumed; loses nothing that was good.
 
+mod outputs;
 mod progress;
 mod setup;
 
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::bail;
 use serde::Serialize;
 
 use crate::backend::Registry;
 use crate::cmd::interrupt::Interrupt;
-use crate::cmd::output::Output;
 use crate::cmd::{Format, Verdict, cores, pictures};
 use crate::data::{PictureSet, Sha256, Split};
 use crate::error::Error;
@@ -22,8 +21,9 @@ use crate::measure::statistics::{median, relative_spread};
 use crate::network::{Architecture, Init, Network, Parameters};
 use crate::report;
 use crate::scalar::{Scalar, ScalarKind};
-use crate::store::{Checkpoint, Model, Provenance};
+use crate::store::Provenance;
 use crate::train::{Composed, End, Leg, Outcome, run as run_leg};
+use outputs::Outputs;
 use progress::Progress;
 use setup::Setup;
 
@@ -72,6 +72,9 @@ pub(crate) struct Args {
     /// Write every iteration's cost to this CSV file
     #[arg(long, value_name = "FILE")]
     costs: Option<PathBuf>,
+    /// Draw the costs in this picture, .svg or .png; `layerbench plot` draws several runs over each other
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
     /// Save the trained network to this safetensors file (or, with the ending .h5, export it to HDF5)
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
@@ -334,74 +337,4 @@ fn write_text(out: &mut dyn Write, summary: &Summary, steps: usize) -> std::io::
         writeln!(out, "time per step {:.3} ms (median of {steps}, ±{:.0}%)", 1e3 * seconds, 100.0 * spread)?;
     }
     Ok(())
-}
-
-/// The files of a run, found writable before it starts.
-struct Outputs {
-    costs: Option<Output>,
-    model: Option<(Output, bool)>,
-    checkpoint: Option<PathBuf>,
-}
-
-impl Outputs {
-    fn create<T: Scalar>(args: &Args, setup: &Setup) -> anyhow::Result<Self> {
-        let weights: usize = setup.architecture.dims().windows(2).map(|pair| pair[1] * (pair[0] + 1)).sum();
-        // Beside the numbers: names, shapes, provenance.
-        let model_bytes = (weights * size_of::<T>() + 4096) as u64;
-        // A line holds an iteration and up to 17 digits.
-        let costs_bytes = 32 * setup.planned as u64;
-        let is_hdf5 = |path: &Path| path.extension().is_some_and(|ending| ending == "h5" || ending == "hdf5");
-        if cfg!(not(feature = "hdf5")) && args.save.as_deref().is_some_and(is_hdf5) {
-            bail!("this build cannot write HDF5; save to a .safetensors file, or build with the `hdf5` feature");
-        }
-        let checkpoint = args.checkpoint.clone().or(args.resume.clone());
-        if let Some(path) = &checkpoint {
-            // Made and thrown away: each checkpoint makes its own.
-            Output::create(path, model_bytes + 8 * setup.planned as u64)?;
-        }
-        let costs = args.costs.as_deref().map(|path| Output::create(path, costs_bytes)).transpose()?;
-        let model = args.save.as_deref().map(|path| Output::create(path, model_bytes).map(|o| (o, is_hdf5(path))));
-        Ok(Outputs { costs, model: model.transpose()?, checkpoint })
-    }
-
-    fn write_checkpoint<T: Scalar>(
-        &self,
-        provenance: &Provenance,
-        parameters: &Parameters<T>,
-        costs: &[f64],
-        planned: usize,
-    ) -> anyhow::Result<()> {
-        let Some(path) = &self.checkpoint else { return Ok(()) };
-        let provenance = Provenance { iterations: costs.len(), ..provenance.clone() };
-        let model = Model { provenance, parameters: parameters.clone() };
-        let bytes = Checkpoint { model, planned, costs: costs.to_vec() }.to_bytes();
-        Output::create(path, bytes.len() as u64)?.write_keeping_previous(&bytes)
-    }
-
-    /// Writes costs and model. One that fails does not take the other with it.
-    fn write<T: Scalar>(self, provenance: &Provenance, outcome: &Outcome<T>) -> anyhow::Result<()> {
-        let costs = self.costs.map_or(Ok(()), |output| output.write(costs_csv(&outcome.costs).as_bytes()));
-        let model = Model { provenance: provenance.clone(), parameters: outcome.parameters.clone() };
-        let model = self.model.map_or(Ok(()), |(output, is_hdf5)| {
-            #[cfg(feature = "hdf5")]
-            if is_hdf5 {
-                return output.write_by_name(|path| Ok(crate::store::write_hdf5(&model, path)?));
-            }
-            let _ = is_hdf5;
-            output.write(&model.to_bytes())
-        });
-        match (costs, model) {
-            (Err(costs), Err(model)) => Err(costs.context(format!("{model:#}"))),
-            (costs, model) => costs.and(model),
-        }
-    }
-}
-
-/// Header `iteration,cost`, then every iteration: the shortest text that reads back to the same number.
-fn costs_csv(costs: &[f64]) -> String {
-    let mut text = String::from("iteration,cost\n");
-    for (iteration, cost) in costs.iter().enumerate() {
-        text.push_str(&format!("{iteration},{cost}\n"));
-    }
-    text
 }

@@ -1,0 +1,18 @@
+//! What this computer is, and the most it can do: facts as the system tells them, and a measured roofline. Knows no backend and no
+//! workload, and judges nothing.
+//!
+//! The method of the measurements is in `docs/measuring-the-machine.md`.
+
+mod bandwidth;
+mod facts;
+mod fma;
+mod isa;
+mod library;
+mod parse;
+mod roofline;
+mod team;
+
+pub use facts::{Cache, CacheKind, Cores, Facts};
+pub use isa::{Isa, instruction_sets};
+pub use library::library_of;
+pub use roofline::{Bandwidth, Depth, Level, Peak, Roofline};
