@@ -303,3 +303,22 @@ fn predict_answers_for_the_good_pictures_and_names_the_bad() {
     assert(&[&SMALL[..], &["1", "--checkpoint", text(&small)]].concat()).code(0);
     assert(&["predict", "--model", text(&small), text(&good)]).code(2).stderr(contains("expected a model"));
 }
+
+#[test]
+fn a_run_draws_its_costs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (svg, png) = (folder.path().join("cost.svg"), folder.path().join("cost.png"));
+    for path in [&svg, &png] {
+        assert(&[&SMALL[..], &["20", "--plot", text(path)]].concat()).code(0);
+    }
+    let drawn = std::fs::read_to_string(&svg).expect("written");
+    for label in ["iteration", "cost", "12288,1 in f64, naive"] {
+        assert!(drawn.contains(label), "{label}");
+    }
+    assert!(std::fs::read(&png).expect("written").starts_with(b"\x89PNG"));
+    let jpg = folder.path().join("cost.jpg");
+    assert(&[&SMALL[..], &["100000000", "--plot", text(&jpg)]].concat())
+        .code(2)
+        .stdout("")
+        .stderr(contains(".svg or .png"));
+}
