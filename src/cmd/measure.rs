@@ -14,8 +14,8 @@ use crate::cmd::{Verdict, cores};
 use crate::compare::Results;
 use crate::machine::{Depth, Facts, Roofline};
 use crate::measure::engine::Settings;
+use crate::measure::journal::Journal;
 use crate::measure::record::{Cause, Machine, Outcome, Record};
-use crate::measure::store::Store;
 use crate::measure::{Cell, Filter, cells};
 use crate::report::{self, Format};
 use crate::scalar::ScalarKind;
@@ -105,7 +105,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
         return Ok(Verdict::Fine);
     };
 
-    let (mut store, mut records) = Store::open(path)?;
+    let (mut journal, mut records) = Journal::open(path)?;
     let facts = Facts::read();
     let id = Machine::id_of(&facts);
     let settings = Settings {
@@ -129,7 +129,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     }
     if !missing.is_empty() {
         let mut keep = |record: Record| -> anyhow::Result<()> {
-            store.append(&record)?;
+            journal.append(&record)?;
             records.push(record);
             Ok(())
         };
@@ -138,7 +138,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
         counts.dedup();
         eprintln!("measuring what this machine can do");
         keep(Record::Machine(Machine::new(facts, Roofline::measure(&counts, Depth::Full))))?;
-        let run = Run { settings: &settings, machine: &id, lines: true };
+        let run = Run { settings, machine: &id, lines: true };
         let unmeasured = run.measure(&missing, &mut |record| keep(Record::Cell(record)))?;
         if unmeasured > 0 {
             eprintln!("out of time: {unmeasured} cells are left; run the same command again to go on");

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::measure::engine::{Event, Result as CellResult, Settings, units};
+use crate::measure::engine::{Engine, Event, Result as CellResult, Settings, units};
 use crate::measure::record::{CellRecord, Outcome, SCHEMA, Tool};
 use crate::measure::{Cell, groups};
 
 /// One run of the engine over cells.
 pub(crate) struct Run<'a> {
-    pub settings: &'a Settings,
+    pub settings: Settings,
     /// [`Machine::id`](crate::measure::record::Machine::id) of this machine.
     pub machine: &'a str,
     /// Show each finished cell on standard error where it is no terminal.
@@ -22,12 +22,14 @@ pub(crate) struct Run<'a> {
 impl Run<'_> {
     /// Measures `cells`, handing each record to `keep` as soon as it is final. Answers how many cells the deadline left unmeasured.
     pub(crate) fn measure(
-        &self,
+        self,
         cells: &[Cell],
         keep: &mut dyn FnMut(CellRecord) -> anyhow::Result<()>,
     ) -> anyhow::Result<usize> {
         let command: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
         let rounds = self.settings.rounds;
+        let cold_cache = self.settings.flush_bytes.is_some();
+        let mut engine = Engine::new(self.settings);
         let bar = if std::io::stderr().is_terminal() {
             ProgressBar::new(groups(cells).map(|group| units(group.len(), rounds)).sum())
         } else {
@@ -54,7 +56,7 @@ impl Run<'_> {
                     schema: SCHEMA,
                     cell,
                     twin,
-                    cold_cache: self.settings.flush_bytes.is_some(),
+                    cold_cache,
                     machine: self.machine.to_owned(),
                     tool: Tool::this(),
                     command: command.clone(),
@@ -69,7 +71,7 @@ impl Run<'_> {
                 }
                 Ok(())
             };
-            if !self.settings.measure::<anyhow::Error>(group, turn, &mut sink, &mut watch)? {
+            if !engine.measure::<anyhow::Error>(group, turn, &mut sink, &mut watch)? {
                 unmeasured = cells.len() - finished;
                 break;
             }

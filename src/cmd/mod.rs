@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use crate::backend::{Entry, Registry};
 use crate::compare::Results;
 use crate::error::Result;
-use crate::measure::store;
+use crate::measure::journal;
 
 /// How a verb ended that could do its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ fn chosen<'a>(registry: &'a Registry, names: &[String]) -> Result<Vec<&'a Entry>
 fn results(files: &[PathBuf], selection: &measure::Selection) -> anyhow::Result<Results> {
     let mut records = Vec::new();
     for path in files {
-        records.extend(store::read(path)?);
+        records.extend(journal::read(path)?);
     }
     let mut results = Results::new(records);
     let filter = selection.filter();

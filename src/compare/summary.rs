@@ -53,12 +53,14 @@ impl Summary {
     }
 }
 
-/// The bandwidth in GB/s of the smallest cache that holds `bytes`, or of memory.
+/// The bandwidth in GB/s of the smallest cache that holds `bytes`, or of memory. Where that level was not measured, a faster one's:
+/// the share then errs to the low side.
 fn bandwidth(machine: &Machine, bytes: f64, threads: usize) -> Option<f64> {
     let levels = [(1, Level::L1), (2, Level::L2), (3, Level::L3)];
-    let holds =
-        |&(number, _): &(u8, Level)| machine.facts.data_cache(number).is_some_and(|cache| bytes <= cache.bytes as f64);
-    // A level that was not measured is passed over: the next one's line is lower, and the share errs to the high side.
-    let cached = levels.into_iter().filter(holds).find_map(|(_, level)| machine.roofline.bandwidth(level, threads));
-    cached.or_else(|| machine.roofline.read_bandwidth(threads))
+    let holds = |number| machine.facts.data_cache(number).is_some_and(|cache| bytes <= cache.bytes as f64);
+    let held_by =
+        levels.into_iter().position(|(number, _)| holds(number)).map_or(&levels[..], |place| &levels[..=place]);
+    let memory =
+        if held_by.len() == levels.len() && !holds(3) { machine.roofline.read_bandwidth(threads) } else { None };
+    memory.or_else(|| held_by.iter().rev().find_map(|&(_, level)| machine.roofline.bandwidth(level, threads)))
 }

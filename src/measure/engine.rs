@@ -1,5 +1,6 @@
 //! The measuring engine: runs cells that compete in rounds of balanced order, one parked child each. It keeps no files and judges nothing.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -8,6 +9,7 @@ use super::order;
 use super::process::Child;
 use super::protocol::{Cause, Failure, Prepared, Reply, Request, Sample, Task};
 use super::record::{Measured, Outcome};
+use crate::scalar::ScalarKind;
 
 /// How a run measures.
 #[derive(Clone, Debug)]
@@ -56,6 +58,13 @@ pub fn units(cells: usize, rounds: usize) -> u64 {
     ((cells + 1) * (rounds + 1)) as u64
 }
 
+/// The engine of one run.
+pub struct Engine {
+    settings: Settings,
+    /// Backend, scalar type and thread count of children that passed verification in this run: the next ones need not repeat it.
+    verified: Vec<(String, ScalarKind, NonZeroUsize)>,
+}
+
 /// A child and what is known of it.
 struct Contender<'a> {
     cell: &'a Cell,
@@ -67,7 +76,12 @@ struct Contender<'a> {
     child: std::result::Result<Child, Failure>,
 }
 
-impl Settings {
+impl Engine {
+    /// An engine with these settings.
+    pub fn new(settings: Settings) -> Self {
+        Engine { settings, verified: Vec::new() }
+    }
+
     /// Measures a group of cells that compete, and one of them twice (`turn` picks which, so that groups take different ones): the
     /// engine's own noise. `sink` gets each result as soon as it is final. Answers whether the group was measured: the deadline may come
     /// before, and then `sink` has got failures at the most.
@@ -75,7 +89,7 @@ impl Settings {
     /// # Errors
     /// Those of `sink`.
     pub fn measure<E>(
-        &self,
+        &mut self,
         group: &[Cell],
         turn: usize,
         sink: &mut dyn FnMut(Result) -> std::result::Result<(), E>,
@@ -95,7 +109,7 @@ impl Settings {
                 Ok(contender) => contenders.push(contender),
                 Err(failure) => {
                     failed(cell, failure)?;
-                    watch(Event::Done(self.rounds as u64));
+                    watch(Event::Done(self.settings.rounds as u64));
                 }
             }
             watch(Event::Done(1));
@@ -107,7 +121,7 @@ impl Settings {
             contenders.extend(self.prepare(cell, true).ok());
         }
         watch(Event::Done(1));
-        for round in 0..self.rounds {
+        for round in 0..self.settings.rounds {
             if self.is_over() && round < FEWEST_ROUNDS {
                 return Ok(false);
             }
@@ -115,28 +129,33 @@ impl Settings {
                 break;
             }
             for turn in order::of_round(round, contenders.len()) {
-                contenders[turn].sample(self.timeout);
+                contenders[turn].sample(self.settings.timeout);
                 watch(Event::Done(1));
             }
         }
         for contender in contenders {
             let (cell, twin) = (contender.cell.clone(), contender.twin);
-            sink(Result { cell, twin, rounds_started_unix_ms, outcome: contender.finish(self.timeout) })?;
+            sink(Result { cell, twin, rounds_started_unix_ms, outcome: contender.finish(self.settings.timeout) })?;
         }
         Ok(true)
     }
 
     fn is_over(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        self.settings.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
-    fn prepare<'a>(&self, cell: &'a Cell, twin: bool) -> std::result::Result<Contender<'a>, Failure> {
-        let (mut child, start) = Child::start(&self.program, cell, self.timeout)?;
-        let sample_ns = u64::try_from(self.sample.as_nanos()).unwrap_or(u64::MAX);
-        let task = Task { cell: cell.clone(), sample_ns, flush_bytes: self.flush_bytes };
-        match child.ask(&Request::Prepare(task), "preparation", self.timeout)? {
+    fn prepare<'a>(&mut self, cell: &'a Cell, twin: bool) -> std::result::Result<Contender<'a>, Failure> {
+        let (mut child, start) = Child::start(&self.settings.program, cell, self.settings.timeout)?;
+        let sample_ns = u64::try_from(self.settings.sample.as_nanos()).unwrap_or(u64::MAX);
+        let key = (cell.backend.clone(), cell.scalar, cell.threads);
+        let verify = !self.verified.contains(&key);
+        let task = Task { cell: cell.clone(), verify, sample_ns, flush_bytes: self.settings.flush_bytes };
+        match child.ask(&Request::Prepare(task), "preparation", self.settings.timeout)? {
             Reply::Ready(prepared) => {
-                let samples = Vec::with_capacity(self.rounds);
+                if verify {
+                    self.verified.push(key);
+                }
+                let samples = Vec::with_capacity(self.settings.rounds);
                 Ok(Contender { cell, twin, start, prepared, samples, child: Ok(child) })
             }
             other => Err(unexpected(&other)),

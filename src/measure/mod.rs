@@ -2,19 +2,19 @@
 //! [`compare`](crate::compare), and nothing is printed here.
 //!
 //! [`engine`] runs cells that compete, each in a child of the same executable (`child` is its side of the `protocol`, `process` the
-//! parent's hold on it); [`record`] says what is left behind, [`store`] keeps it in files.
+//! parent's hold on it); [`record`] says what is left behind, [`journal`] keeps it in files.
 
 mod cell;
 mod child;
 pub mod engine;
 mod job;
+pub mod journal;
 mod order;
 mod process;
 mod protocol;
 mod quiet;
 pub mod record;
 pub mod statistics;
-pub mod store;
 
 pub use cell::{Cell, Filter, cells, groups};
 pub(crate) use child::serve;

@@ -24,6 +24,8 @@ pub(super) enum Request {
 #[serde(deny_unknown_fields)]
 pub(super) struct Task {
     pub cell: Cell,
+    /// Whether to verify the backend; a child of this run has passed otherwise.
+    pub verify: bool,
     /// How long a sample should take, about.
     pub sample_ns: u64,
     /// Before each sample, walk over that many bytes; a sample is one pass then.

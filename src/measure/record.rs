@@ -1,5 +1,5 @@
 //! Records: what a run leaves behind, raw. Medians, rates and intervals are derived on reading, in `compare`; docs/records.md has
-//! the format for readers in other languages. Files are in `store`.
+//! the format for readers in other languages. Files are in `journal`.
 
 use std::collections::BTreeMap;
 

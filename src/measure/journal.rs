@@ -11,12 +11,12 @@ use super::record::{Record, SCHEMA};
 use crate::error::{Error, Result};
 
 /// A record file that is being written. One writer at a time: the file is locked.
-pub struct Store {
+pub struct Journal {
     file: File,
     path: PathBuf,
 }
 
-impl Store {
+impl Journal {
     /// Opens or creates the file; answers what is in it too. A torn last line is cut off.
     ///
     /// # Errors
@@ -33,7 +33,7 @@ impl Store {
         if whole < text.len() {
             file.set_len(whole as u64).map_err(failed("cut the torn last line off"))?;
         }
-        Ok((Store { file, path: path.into() }, records))
+        Ok((Journal { file, path: path.into() }, records))
     }
 
     /// Adds a record; on the disk when this returns.
