@@ -35,7 +35,6 @@
 #![warn(missing_docs)]
 
 pub mod backend;
-mod checksum;
 pub mod cli;
 mod cmd;
 pub mod compare;

@@ -122,7 +122,7 @@ fn comparable<'a>(
             measured_a.library == measured_b.library,
             format!(": {} and {}", measured_a.library, measured_b.library),
         ),
-        ("the data", measured_a.data_checksum == measured_b.data_checksum, String::new()),
+        ("the data", measured_a.data_sha256 == measured_b.data_sha256, String::new()),
     ];
     match same.into_iter().find(|(_, same, _)| !same) {
         Some((what, _, values)) => Err(format!("{what} differs{values}")),

@@ -1,9 +1,9 @@
 //! X and Y of a run, in the scalar type of the run: seeded random numbers or pictures, and their checksum.
 
 use ndarray::{ArcArray2, Array2};
+use sha2::{Digest, Sha256};
 
 use super::PictureSet;
-use crate::checksum;
 use crate::network::NumpyRandom;
 use crate::scalar::Scalar;
 
@@ -30,9 +30,14 @@ impl<T: Scalar> Examples<T> {
         Examples { x: pictures.x(), y: pictures.y() }
     }
 
-    /// A hash of the bits of all numbers, X first: tells two sets apart, is no protection against malice.
-    pub fn checksum(&self) -> u64 {
-        checksum::of_words(self.x.iter().chain(&self.y).map(|number| number.widen().to_bits()))
+    /// SHA-256 of the numbers as little-endian `f64`, X first, both row by row; hexadecimal.
+    pub fn sha256(&self) -> String {
+        let mut hash = Sha256::new();
+        for row in self.x.rows().into_iter().chain(self.y.rows()) {
+            let bytes: Vec<u8> = row.iter().flat_map(|number| number.widen().to_le_bytes()).collect();
+            hash.update(&bytes);
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
@@ -44,13 +49,13 @@ mod tests {
     #[test]
     fn the_checksum_sees_every_number() {
         let examples = Examples::<f64>::normal(3, 2, 5, 1);
-        assert_eq!(examples.checksum(), Examples::<f64>::normal(3, 2, 5, 1).checksum());
-        assert_ne!(examples.checksum(), Examples::<f64>::normal(3, 2, 5, 2).checksum());
+        assert_eq!(examples.sha256(), Examples::<f64>::normal(3, 2, 5, 1).sha256());
+        assert_ne!(examples.sha256(), Examples::<f64>::normal(3, 2, 5, 2).sha256());
         for position in 0..15 {
             let mut changed = examples.clone();
             let number = changed.x.as_slice_mut().map(|x| &mut x[position]).expect("contiguous");
             *number = number.next_up();
-            assert_ne!(changed.checksum(), examples.checksum(), "number {position}");
+            assert_ne!(changed.sha256(), examples.sha256(), "number {position}");
         }
     }
 

@@ -5,9 +5,8 @@ use std::hint::black_box;
 use std::io::{BufRead, Write};
 use std::time::{Duration, Instant};
 
-use super::Job;
 use super::protocol::{Cause, Failure, Prepared, Reply, Request, Sample, Task};
-use super::quiet::{cpu_time, wait_until_quiet};
+use super::{Job, cpu_time, wait_until_quiet};
 use crate::backend::Registry;
 use crate::error::{Error, Result};
 use crate::scalar::{Scalar, ScalarKind};
@@ -81,7 +80,7 @@ impl<T: Scalar> Sampler<T> {
         let cell = &task.cell;
         let entry = registry.get(&cell.backend)?;
         let examples = cell.workload.examples::<T>()?;
-        let data_checksum = format!("{:016x}", examples.checksum());
+        let data_sha256 = examples.sha256();
 
         let clock = Instant::now();
         let engine = entry.open::<T>(cell.threads)?;
@@ -104,7 +103,7 @@ impl<T: Scalar> Sampler<T> {
             library: engine.description(),
             threads_got: engine.threads(),
             environment: environment(),
-            data_checksum,
+            data_sha256,
             open_ns: nanoseconds(open),
             plan_ns: nanoseconds(plan),
             first_ns: nanoseconds(first),

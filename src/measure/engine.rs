@@ -181,13 +181,12 @@ impl Contender<'_> {
             Ok(other) => return Outcome::Failed(unexpected(&other)),
             Err(failure) => return Outcome::Failed(failure),
         };
-        let Prepared { library, threads_got, environment, data_checksum, open_ns, plan_ns, first_ns, repeats } =
-            prepared;
+        let Prepared { library, threads_got, environment, data_sha256, open_ns, plan_ns, first_ns, repeats } = prepared;
         Outcome::Measured(Measured {
             library,
             threads_got,
             environment,
-            data_checksum,
+            data_sha256,
             start_ns: u64::try_from(start.as_nanos()).unwrap_or(u64::MAX),
             open_ns,
             plan_ns,

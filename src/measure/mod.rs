@@ -19,7 +19,6 @@ pub mod statistics;
 pub use cell::{Cell, Filter, cells, groups};
 pub(crate) use child::serve;
 pub use job::Job;
-#[cfg(feature = "openblas")]
-pub(crate) use quiet::cpu_time;
 pub(crate) use process::VERB as CHILD_VERB;
+pub(crate) use quiet::cpu_time;
 pub use quiet::wait_until_quiet;

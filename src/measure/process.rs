@@ -11,7 +11,7 @@ use super::cell::Cell;
 use super::protocol::{Cause, Failure, Reply, Request};
 
 /// The hidden verb that a child is started with.
-pub(crate) const VERB: &str = "measure-cell";
+pub(crate) const VERB: &str = "__measure-cell";
 
 /// Thread counts of numerical libraries; they read them when they are loaded.
 const THREAD_COUNTS: [&str; 5] =

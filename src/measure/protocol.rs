@@ -58,7 +58,7 @@ pub(super) struct Prepared {
     pub library: String,
     pub threads_got: usize,
     pub environment: BTreeMap<String, String>,
-    pub data_checksum: String,
+    pub data_sha256: String,
     pub open_ns: u64,
     pub plan_ns: u64,
     pub first_ns: u64,

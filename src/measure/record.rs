@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 pub use super::protocol::{Cause, Failure};
 use crate::machine::{Facts, Roofline};
@@ -28,7 +29,7 @@ pub enum Record {
 pub struct Machine {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// What cells call it: a hash of the facts.
+    /// What cells call it: the start of the SHA-256 of the facts.
     pub id: String,
     /// CPU, instruction sets, caches, quota, operating system.
     pub facts: Facts,
@@ -99,8 +100,8 @@ pub struct Measured {
     pub threads_got: usize,
     /// The variables that numerical libraries listen to, as the child found them.
     pub environment: BTreeMap<String, String>,
-    /// Of X and Y.
-    pub data_checksum: String,
+    /// Of X and Y ([`Examples::sha256`](crate::data::Examples::sha256)).
+    pub data_sha256: String,
     /// From starting the process to its first word: the same executable for every backend, with all its libraries.
     pub start_ns: u64,
     /// Opening the engine.
@@ -149,6 +150,6 @@ impl Machine {
     /// What cells call a machine with these facts.
     pub fn id_of(facts: &Facts) -> String {
         let text = serde_json::to_string(facts).expect("facts are plain data");
-        format!("{:016x}", crate::checksum::of_bytes(text.as_bytes()))
+        Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 }

@@ -12,9 +12,9 @@ mod ranking;
 pub mod table;
 mod text;
 
-pub use doctor::doctor;
 pub use cells::cells;
 pub use difference::difference;
+pub use doctor::doctor;
 pub use overview::overview;
 pub use ranking::{ranking, sentence};
 pub use table::Table;
