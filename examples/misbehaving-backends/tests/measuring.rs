@@ -34,18 +34,17 @@ fn every_misbehaviour_is_a_record_and_the_others_are_measured() {
     let path = folder.path().join("records.jsonl");
     program()
         .args(QUICK)
-        .args(["--timeout", "10", "-o"])
+        .args(["-e", "steady|wasteful|wrong|crashing|babbling|failing", "-o"])
         .arg(&path)
         .assert()
         .code(1)
         .stdout(contains("forward/steady/planar-f64-1"))
         .stderr(contains("FAILED  forward/crashing/planar-f64-1: crash"));
     let records = cells(&path);
-    assert_eq!(records.len(), 7);
+    assert_eq!(records.len(), 6);
     for (backend, cause, part) in [
         ("wrong", "verification", "FAILED"),
         ("crashing", "crash", "crashing: as announced"),
-        ("hanging", "timeout", "--timeout"),
         ("babbling", "protocol", "babbling: call 100"),
         ("failing", "error", "the device was lost"),
     ] {
@@ -70,6 +69,15 @@ fn every_misbehaviour_is_a_record_and_the_others_are_measured() {
     assert!(again(&["--retry-errors"]), "the failure was not tried again");
     let count = |backend| cells(&path).iter().filter(|record| record["cell"]["backend"] == backend).count();
     assert_eq!((count("failing"), count("steady")), (2, 1));
+}
+
+#[test]
+fn a_child_that_hangs_is_ended_in_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("records.jsonl");
+    let mut command = program();
+    command.args(QUICK).args(["-e", "hanging", "--timeout", "8", "-o"]).arg(&path).assert().code(2);
+    assert_eq!(of(&cells(&path), "hanging")["outcome"]["failed"]["cause"], "timeout");
 }
 
 #[test]
