@@ -77,7 +77,7 @@ fn what_makes_no_sense_is_refused_with_exit_code_2() {
         (&["measure", "--list", "-t", "0"], "invalid value"),
         (&["measure", "--list", "--rounds", "0"], "invalid value"),
         (&["measure", "--list", "--timeout", "nan"], "positive number of seconds"),
-        (&["measure", "--list", "--max-time", "-1s"], "positive number of seconds"),
+        (&["measure", "--list", "--max-time=-1"], "positive number of seconds"),
         (&["measure", "--list", "--workloads", "no-such.toml"], "no-such.toml"),
         (&["measure", "--list", "--workloads", bad_toml], "workload `mine`: `layers`"),
         (&["measure", "-o", "no/such/folder/records.jsonl"], "no/such/folder"),
