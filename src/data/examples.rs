@@ -1,9 +1,9 @@
 //! X and Y of a run, in the scalar type of the run: seeded random numbers or pictures, and their checksum.
 
 use ndarray::{ArcArray2, Array2};
-use sha2::{Digest, Sha256};
 
 use super::PictureSet;
+use super::digest::Hasher;
 use crate::network::NumpyRandom;
 use crate::scalar::Scalar;
 
@@ -32,12 +32,12 @@ impl<T: Scalar> Examples<T> {
 
     /// SHA-256 of the numbers as little-endian `f64`, X first, both row by row; hexadecimal.
     pub fn sha256(&self) -> String {
-        let mut hash = Sha256::new();
+        let mut hash = Hasher::new();
         for row in self.x.rows().into_iter().chain(self.y.rows()) {
             let bytes: Vec<u8> = row.iter().flat_map(|number| number.widen().to_le_bytes()).collect();
             hash.update(&bytes);
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hash.finish().to_string()
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Job<T: Scalar> {
 enum Work<T: Scalar> {
     Forward(Network<T>),
     Backward(Network<T>),
-    Step(Composed<T>),
+    Step(Box<Composed<T>>),
     Train { steps: u32 },
 }
 
@@ -43,7 +43,7 @@ impl<T: Scalar> Job<T> {
         let work = match phase {
             Phase::Forward => Work::Forward(network()?),
             Phase::Backward => Work::Backward(network()?),
-            Phase::Step => Work::Step(trainer(engine, &start, &examples)?),
+            Phase::Step => Work::Step(Box::new(trainer(engine, &start, &examples)?)),
             Phase::Train => Work::Train { steps: workload.train_steps },
         };
         let mut job = Job { engine: Arc::clone(engine), examples, start, work };
@@ -73,9 +73,9 @@ impl<T: Scalar> Job<T> {
         let Job { engine, examples: Examples { x, y }, start, work } = self;
         let (examples_x, examples_y) = (x.view(), y.view());
         match work {
-            Work::Forward(network) => timed(engine, repeats, || network.forward(examples_x).map(|a| sink(a))),
+            Work::Forward(network) => timed(engine, repeats, || network.forward(examples_x).map(sink)),
             Work::Backward(network) => timed(engine, repeats, || network.backward(examples_x, examples_y, None)),
-            Work::Step(trainer) => timed(engine, repeats, || trainer.step().map(|cost| sink(cost))),
+            Work::Step(trainer) => timed(engine, repeats, || trainer.step().map(sink)),
             Work::Train { steps } => {
                 let examples = Examples { x: x.clone(), y: y.clone() };
                 timed(engine, repeats, || {
@@ -83,7 +83,7 @@ impl<T: Scalar> Job<T> {
                     for _ in 0..*steps {
                         black_box(trainer.step()?);
                     }
-                    trainer.export().map(|parameters| sink(parameters))
+                    trainer.export().map(sink)
                 })
             }
         }

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 pub use super::protocol::{Cause, Failure};
+use crate::data::Sha256;
 use crate::machine::{Facts, Roofline};
 use crate::measure::Cell;
 
@@ -150,6 +150,6 @@ impl Machine {
     /// What cells call a machine with these facts.
     pub fn id_of(facts: &Facts) -> String {
         let text = serde_json::to_string(facts).expect("facts are plain data");
-        Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        Sha256::of(text).to_string()[..16].to_owned()
     }
 }
