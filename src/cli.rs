@@ -32,6 +32,12 @@ enum Verb {
     List(cmd::list::Args),
     /// Runs every fixture case and the exact check on every backend
     Verify(cmd::verify::Args),
+    /// Times backends on workloads into a record file; verifies first, resumes
+    Measure(cmd::measure::Args),
+    /// Ranks backends from record files
+    Rank(cmd::rank::Args),
+    /// The same cells in two record files: faster, slower, no difference
+    Diff(cmd::diff::Args),
     /// Trains a network on pictures: costs, accuracy, time per step
     Train(Box<cmd::train::Args>),
     /// Classifies pictures with a trained model
@@ -49,6 +55,9 @@ enum Verb {
     Completions(cmd::completions::Args),
     /// Prints the manual, or writes its pages into a folder
     Man(cmd::man::Args),
+    /// What `measure` starts its children with
+    #[command(name = crate::measure::CHILD_VERB, hide = true)]
+    MeasureCell,
 }
 
 /// Runs the program's arguments over the backends of `registry`: every verb works for all of them.
@@ -68,8 +77,8 @@ pub fn main_with(registry: Registry) -> ExitCode {
     ExitCode::from(run(&registry, std::env::args_os(), &mut io::stdout().lock()))
 }
 
-/// The same with given arguments and output; returns the exit code. Verbs that read HDF5 files do it in a child of the current
-/// executable, whose `main` must lead to [`main_with`].
+/// The same with given arguments and output; returns the exit code. Verbs that measure or read HDF5 files do it in children of the
+/// current executable, whose `main` must lead to [`main_with`].
 pub fn run(registry: &Registry, arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Write) -> u8 {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
@@ -83,6 +92,9 @@ pub fn run(registry: &Registry, arguments: impl IntoIterator<Item = OsString>, o
         None => cmd::main_job::run(&cli.main_job, registry, out),
         Some(Verb::List(args)) => cmd::list::run(&args, registry, out),
         Some(Verb::Verify(args)) => cmd::verify::run(&args, registry, out),
+        Some(Verb::Measure(args)) => cmd::measure::run(&args, registry, out),
+        Some(Verb::Rank(args)) => cmd::rank::run(&args, out),
+        Some(Verb::Diff(args)) => cmd::diff::run(&args, out),
         Some(Verb::Train(args)) => cmd::train::run(&args, registry, out),
         Some(Verb::Predict(args)) => cmd::predict::run(&args, registry, out),
         Some(Verb::Doctor(args)) => cmd::doctor::run(&args, out),
@@ -92,6 +104,7 @@ pub fn run(registry: &Registry, arguments: impl IntoIterator<Item = OsString>, o
         Some(Verb::Plot(args)) => cmd::plot::run(&args, out),
         Some(Verb::Completions(args)) => cmd::completions::run(&args, &Cli::command(), out),
         Some(Verb::Man(args)) => cmd::man::run(&args, Cli::command(), out),
+        Some(Verb::MeasureCell) => cmd::measure_cell::run(registry),
     };
     let outcome = outcome.and_then(|verdict| Ok(out.flush().map(|()| verdict)?));
     match outcome {

@@ -190,6 +190,28 @@ pub enum Error {
         problem: String,
     },
 
+    /// A workload file that does not follow the format (docs/workloads.md).
+    #[error("{file}: workload `{workload}`: {problem}")]
+    Workload {
+        /// The file, or the name of an embedded one.
+        file: String,
+        /// The workload's name, or `-` for the file as a whole.
+        workload: String,
+        /// What was expected and what was found.
+        problem: String,
+    },
+
+    /// A record file with a line that is no record (docs/records.md).
+    #[error("{path}:{line}: {problem}")]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What was expected and what was found.
+        problem: String,
+    },
+
     /// The operating system refused a file operation.
     #[error("cannot {action} {path}: {source}")]
     Io {

@@ -14,9 +14,10 @@
 //! | [`cli`] and its verbs | parsing, dispatch, exit codes; one file per verb |
 //! | [`report`] | how results are shown; one file per format |
 //! | [`doctor`] | what will really run here, and what stands in its way |
-//! | [`measure`] | timing phases of a workload, interleaved; statistics |
+//! | [`compare`] | what records say: summaries, rankings, differences |
+//! | [`measure`] | cells, measured children, rounds, records; statistics |
 //! | [`verify`] | fixtures, exact arithmetic, error bounds, verdicts |
-//! | [`workload`] | the reference workloads and their operation counts |
+//! | [`workload`] | workloads as data, and their operation counts |
 //! | [`notebook`] | the functions of the course notebook by name, on any engine |
 //! | [`store`] | models and checkpoints as files |
 //! | [`train`] | the training loop and the [`train::Trainer`] level |
@@ -36,6 +37,7 @@
 pub mod backend;
 pub mod cli;
 mod cmd;
+pub mod compare;
 pub mod data;
 pub mod doctor;
 pub mod error;

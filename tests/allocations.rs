@@ -7,7 +7,6 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use layerbench::Registry;
-use layerbench::data::{PictureSet, Split};
 use layerbench::measure::Job;
 use layerbench::workload::{Phase, Workload};
 
@@ -41,18 +40,18 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn a_training_step_allocates_what_the_backend_declares() {
     const STEPS: u64 = 20;
-    let pictures = PictureSet::synthetic(Split::Train);
     for entry in Registry::builtin().entries() {
         for threads in entry.thread_counts(NonZeroUsize::new(2).expect("not zero")) {
-            for workload in Workload::all() {
+            for workload in Workload::reference() {
                 let engine = entry.open::<f64>(threads).expect("available");
-                let mut job = Job::new(&engine, &workload, &pictures).expect("it fits");
+                let examples = workload.examples().expect("the reference workloads fit their data");
+                let mut job = Job::new(&engine, &workload, Phase::Step, examples).expect("it fits");
                 // Threads start and libraries set themselves up in the first steps.
-                job.run(Phase::Step, 5).expect("it runs");
+                job.run(5).expect("it runs");
                 let before = ALLOCATIONS.load(Ordering::Relaxed);
-                job.run(Phase::Step, 0).expect("it runs");
+                job.run(0).expect("it runs");
                 let entering = ALLOCATIONS.load(Ordering::Relaxed);
-                job.run(Phase::Step, STEPS).expect("it runs");
+                job.run(STEPS).expect("it runs");
                 let after = ALLOCATIONS.load(Ordering::Relaxed);
 
                 let products = 3 * workload.architecture.layers() as u64 - 1;

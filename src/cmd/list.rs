@@ -28,9 +28,9 @@ pub(crate) fn run(_: &Args, registry: &Registry, out: &mut dyn Write) -> anyhow:
         writeln!(out, "  {name:<12} UNAVAILABLE: {reason}")?;
     }
     writeln!(out, "\nworkloads")?;
-    for workload in Workload::all() {
+    for workload in Workload::embedded() {
         let step = workload.flops(Phase::Step) / 1e6;
-        let Workload { name, architecture, init, batch } = workload;
+        let Workload { name, architecture, init, batch, .. } = workload;
         writeln!(
             out,
             "  {name:<12} layers {architecture}, {batch} examples, initial weights {init}; {step:.1} MFLOP a training step"

@@ -1,16 +1,24 @@
 //! No verb: the main job. Verifies every available backend, times the reference workload, prints the ranking.
 
 use std::io::Write;
-use std::num::NonZeroUsize;
+use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use anyhow::bail;
+use regex_lite::Regex;
 
 use crate::backend::{Entry, Registry};
+use crate::cmd::measuring::{Run, program};
 use crate::cmd::{Verdict, chosen, cores};
-use crate::measure::{self, Plan};
+use crate::compare::Results;
+use crate::compare::ranking::rank;
+use crate::machine::{Depth, Facts, Roofline};
+use crate::measure::engine::Settings;
+use crate::measure::record::{Machine, Outcome as CellOutcome, Record};
+use crate::measure::{Filter, cells};
 use crate::report;
 use crate::scalar::ScalarKind;
 use crate::verify::{Outcome, Status, fixture, verify};
+use crate::workload::{Phase, Workload};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -32,29 +40,60 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
         writeln!(out, "\nNo backend can be measured.")?;
         return Ok(verdict);
     }
-    let plan = Plan { rounds: args.rounds.into(), ..Plan::reference() };
+    let filter = Filter { phases: PHASES.map(pattern).into(), scalars: vec![args.scalar], ..Filter::default() };
+    let mut measurable = Registry::empty();
+    good.into_iter().cloned().try_for_each(|entry| measurable.add(entry))?;
+    let cells = cells(&measurable, &Workload::reference(), &filter, cores());
+
+    let mut counts: Vec<usize> = cells.iter().map(|cell| cell.threads.get()).collect();
+    counts.sort_unstable();
+    counts.dedup();
+    let machine = Machine::new(Facts::read(), Roofline::measure(&counts, Depth::Brief));
     writeln!(
         out,
-        "\nmeasuring the reference workload: {} rounds in {} on synthetic pictures, 209 examples; median and half the \
-         interquartile range\n",
-        plan.rounds, args.scalar
+        "\nmeasuring the reference workload: {} rounds in {} on synthetic pictures, 209 examples; median and share of the roofline\n",
+        args.rounds, args.scalar
     )?;
     out.flush()?;
-    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} turns, {eta} left")?);
-    let mut progress = |done: usize, all: usize| {
-        bar.set_length(all as u64);
-        bar.set_position(done as u64);
+    let settings = Settings {
+        program: program()?,
+        rounds: args.rounds.into(),
+        sample: SAMPLE,
+        timeout: TIMEOUT,
+        flush_bytes: None,
+        deadline: None,
     };
-    let contenders = match args.scalar {
-        ScalarKind::F32 => measure::run::<f32>(&good, &plan, &mut progress)?,
-        ScalarKind::F64 => measure::run::<f64>(&good, &plan, &mut progress)?,
-    };
-    bar.finish_and_clear();
-    write!(out, "{}", report::ranking(&plan, &contenders))?;
+    let mut records = Vec::new();
+    Run { settings, machine: &machine.id, lines: false }.measure(&cells, &mut |record| {
+        records.push(Record::Cell(record));
+        Ok(())
+    })?;
+    records.insert(0, Record::Machine(machine));
+    let results = Results::new(records);
+    let rankings = rank(&results);
+    let Some(overall) = rankings.first() else { bail!("no backend could be measured: {}", failures(&results)) };
+    write!(out, "{}", report::overview(&results, overall))?;
+    writeln!(out, "\n{}", report::sentence(overall))?;
     Ok(verdict)
 }
 
-type Measurable<'a> = Vec<(&'a Entry, Vec<NonZeroUsize>)>;
+/// What is timed here; a whole training run would take minutes.
+const PHASES: [Phase; 3] = [Phase::Forward, Phase::Backward, Phase::Step];
+const SAMPLE: Duration = Duration::from_millis(20);
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The first failure of each cell that failed.
+fn failures(results: &Results) -> String {
+    let failures = results.cells().iter().filter_map(|record| match &record.outcome {
+        CellOutcome::Failed(failure) => Some(format!("{}: {}", record.cell, failure.message)),
+        CellOutcome::Measured(_) => None,
+    });
+    failures.collect::<Vec<_>>().join("; ")
+}
+
+fn pattern(phase: Phase) -> Regex {
+    Regex::new(&format!("^{}$", phase.name())).expect("a phase's name is a word")
+}
 
 /// A line per backend. What failed a check is neither measured nor ranked.
 fn verified<'a>(
@@ -62,7 +101,7 @@ fn verified<'a>(
     registry: &Registry,
     args: &Args,
     out: &mut dyn Write,
-) -> anyhow::Result<(Measurable<'a>, Verdict)> {
+) -> anyhow::Result<(Vec<&'a Entry>, Verdict)> {
     let cases = fixture::embedded();
     let (mut good, mut verdict) = (Vec::new(), Verdict::Fine);
     writeln!(out, "verifying in {}: {} fixture cases and the exact check", args.scalar, cases.len())?;
@@ -83,7 +122,7 @@ fn verified<'a>(
         } else {
             let threads: Vec<_> = counts.iter().map(|count| report::threads(count.get())).collect();
             writeln!(out, "  {:<11} {name:<10} {passed} checks, on {}", "PASSED", threads.join(" and on "))?;
-            good.push((entry, counts));
+            good.push(entry);
         }
         out.flush()?;
     }

@@ -1,6 +1,7 @@
 //! The verbs, one file each with the same skeleton: doc, `Args`, `run`. What they share is here.
 
 pub(crate) mod completions;
+pub(crate) mod diff;
 pub(crate) mod doctor;
 #[cfg(feature = "openblas")]
 pub(crate) mod gemm_probe;
@@ -8,17 +9,24 @@ mod interrupt;
 pub(crate) mod list;
 pub(crate) mod main_job;
 pub(crate) mod man;
+pub(crate) mod measure;
+pub(crate) mod measure_cell;
+mod measuring;
 mod output;
 pub(crate) mod pictures;
 pub(crate) mod plot;
 pub(crate) mod predict;
+pub(crate) mod rank;
 pub(crate) mod train;
 pub(crate) mod verify;
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use crate::backend::{Entry, Registry};
+use crate::compare::Results;
 use crate::error::Result;
+use crate::measure::journal;
 
 /// How a verb ended that could do its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,4 +78,20 @@ fn chosen<'a>(registry: &'a Registry, names: &[String]) -> Result<Vec<&'a Entry>
         }
     }
     Ok(entries)
+}
+
+/// The cells of record files that the selection takes.
+fn results(files: &[PathBuf], selection: &measure::Selection) -> anyhow::Result<Results> {
+    let mut records = Vec::new();
+    for path in files {
+        records.extend(journal::read(path)?);
+    }
+    let mut results = Results::new(records);
+    let filter = selection.filter();
+    results.retain(|record| filter.takes(&record.cell));
+    if results.cells().is_empty() {
+        let names: Vec<_> = files.iter().map(|path| path.display().to_string()).collect();
+        anyhow::bail!("no cell in {} fits the filters", names.join(", "));
+    }
+    Ok(results)
 }

@@ -1,7 +1,8 @@
-//! Pictures: the embedded synthetic set, the course's HDF5 files, and single PNG or JPEG files. Nothing is downloaded, and
-//! nothing is written but a guarded reader's private copy.
+//! Data for runs: seeded random examples, and pictures: the embedded synthetic set, the course's HDF5 files, and single PNG or JPEG
+//! files. Nothing is downloaded, and nothing is written but a guarded reader's private copy.
 
 mod digest;
+mod examples;
 mod file;
 pub mod guard;
 #[cfg(feature = "hdf5")]
@@ -10,11 +11,12 @@ pub mod picture;
 mod reply;
 mod synthetic;
 
-pub use digest::Sha256;
-
 use std::path::Path;
 
 use ndarray::{ArcArray2, Array2};
+
+pub use digest::Sha256;
+pub use examples::Examples;
 
 use crate::error::{Error, Result};
 use crate::scalar::Scalar;

@@ -1,14 +1,24 @@
-//! How fast? Times the phases of a workload on open engines, in this process, interleaved. Nothing is judged or printed here.
+//! How fast? Cells, measured children, rounds, records and statistics. What the numbers mean is decided in
+//! [`compare`](crate::compare), and nothing is printed here.
 //!
-//! Measured is what passed verification; the callers see to that.
+//! [`engine`] runs cells that compete, each in a child of the same executable (`child` is its side of the `protocol`, `process` the
+//! parent's hold on it); [`record`] says what is left behind, [`journal`] keeps it in files.
 
+mod cell;
+mod child;
+pub mod engine;
 mod job;
+pub mod journal;
+mod order;
+mod process;
+mod protocol;
 mod quiet;
-mod rounds;
+pub mod record;
 pub mod statistics;
 
+pub use cell::{Cell, Filter, cells, groups};
+pub(crate) use child::serve;
 pub use job::Job;
-#[cfg(feature = "openblas")]
+pub(crate) use process::VERB as CHILD_VERB;
 pub(crate) use quiet::cpu_time;
 pub use quiet::wait_until_quiet;
-pub use rounds::{Contender, Plan, run};

@@ -39,6 +39,21 @@ pub fn median_interval(samples: &[f64]) -> Option<(f64, f64)> {
     (cut > 0).then(|| (sorted[cut - 1], sorted[n - cut]))
 }
 
+/// The median distance from the median.
+pub fn median_deviation(samples: &[f64]) -> f64 {
+    let centre = median(samples);
+    median(&samples.iter().map(|sample| (sample - centre).abs()).collect::<Vec<_>>())
+}
+
+/// The number below which a `share` of the values lies, interpolated; NaN of nothing.
+pub fn quantile(values: &[f64], share: f64) -> f64 {
+    let sorted = sorted(values);
+    let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
+    let place = share * last as f64;
+    let (below, above) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
+    below + (above - below) * place.fract()
+}
+
 /// The geometric mean of positive numbers; NaN of nothing.
 pub fn geometric_mean(values: impl IntoIterator<Item = f64>) -> f64 {
     let (sum, count) = values.into_iter().fold((0.0, 0), |(sum, count), value| (sum + value.ln(), count + 1));
@@ -63,6 +78,15 @@ mod tests {
         assert!(median(&[]).is_nan());
         assert_relative_eq!(relative_spread(&[1.0, 2.0, 3.0, 4.0, 5.0]), 1.0 / 3.0);
         assert_relative_eq!(geometric_mean([1.0, 4.0]), 2.0, max_relative = 1e-15);
+    }
+
+    #[test]
+    fn deviations_and_quantiles() {
+        assert_eq!(median_deviation(&[1.0, 2.0, 4.0, 100.0, 3.0]), 1.0);
+        assert!(median_deviation(&[]).is_nan());
+        assert_eq!(quantile(&[3.0, 1.0, 2.0], 0.25), 1.5);
+        assert_eq!((quantile(&[5.0], 0.975), quantile(&[1.0, 2.0], 1.0)), (5.0, 2.0));
+        assert!(quantile(&[], 0.5).is_nan());
     }
 
     #[test]

@@ -1,0 +1,153 @@
+//! A program whose backends misbehave, each in its way, over correct arithmetic:
+//!
+//! - `steady` does not misbehave: the others are held against it;
+//! - `wasteful` does 10% of the work once more, with the same result;
+//! - `wrong` is off by one part in a thousand, `crashing` aborts, `hanging` sleeps for ever, `babbling` writes to standard
+//!   output, `failing` reports an error. They behave until their library has been called for a while, since real libraries do.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use layerbench::layer::{Backend, Dense, Determinism, Engine, Kernels, Layer, LayerSpec, Op, Profile};
+use layerbench::{Entry, Error, Registry, Result, Scalar};
+use ndarray::{ArrayView2, ArrayViewMut2, s};
+
+fn main() -> std::process::ExitCode {
+    let mut registry = Registry::empty();
+    for manner in [
+        Manner::Steady,
+        Manner::Wasteful,
+        Manner::Wrong,
+        Manner::Crashing,
+        Manner::Hanging,
+        Manner::Babbling,
+        Manner::Failing,
+    ] {
+        registry.add(Entry::both(manner)).expect("the names differ");
+    }
+    layerbench::cli::main_with(registry)
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Manner {
+    Steady,
+    Wasteful,
+    Wrong,
+    Crashing,
+    Hanging,
+    Babbling,
+    Failing,
+}
+
+impl Manner {
+    fn name(self) -> &'static str {
+        match self {
+            Manner::Steady => "steady",
+            Manner::Wasteful => "wasteful",
+            Manner::Wrong => "wrong",
+            Manner::Crashing => "crashing",
+            Manner::Hanging => "hanging",
+            Manner::Babbling => "babbling",
+            Manner::Failing => "failing",
+        }
+    }
+}
+
+impl<T: Scalar> Backend<T> for Manner {
+    fn name(&self) -> &str {
+        Manner::name(*self)
+    }
+
+    fn profile(&self) -> Profile {
+        Profile {
+            summary: "an example of what can go wrong",
+            dependency: "",
+            parallel: false,
+            determinism: Determinism::AnyThreads,
+            allocations_per_product: 0,
+        }
+    }
+
+    fn open(&self, threads: NonZeroUsize) -> Result<Arc<dyn Engine<T>>> {
+        match threads.get() {
+            1 => Ok(Arc::new(*self)),
+            asked => Err(Error::Threads {
+                name: Manner::name(*self).into(),
+                asked,
+                reason: "it is serial; ask for 1".into(),
+            }),
+        }
+    }
+}
+
+impl<T: Scalar> Engine<T> for Manner {
+    fn threads(&self) -> usize {
+        1
+    }
+
+    fn description(&self) -> String {
+        format!("{} loops", Manner::name(*self))
+    }
+
+    fn plan(&self, spec: LayerSpec) -> Result<Box<dyn Layer<T>>> {
+        Ok(Box::new(Dense::new(Product { manner: *self, calls: 0 }, spec)))
+    }
+}
+
+/// The products of one layer. A layer of a fixture is called a few times, one that is timed many times.
+struct Product {
+    manner: Manner,
+    calls: u64,
+}
+
+/// More calls than any fixture makes on one layer, fewer than a calibration does.
+const PATIENCE: u64 = 100;
+
+impl<T: Scalar> Kernels<T> for Product {
+    fn gemm(
+        &mut self,
+        alpha: T,
+        (a_op, a): (Op, ArrayView2<'_, T>),
+        (b_op, b): (Op, ArrayView2<'_, T>),
+        mut c: ArrayViewMut2<'_, T>,
+    ) -> Result<()> {
+        let (a, b) = (oriented(a_op, a), oriented(b_op, b));
+        multiply(alpha, a, b, c.view_mut());
+        self.calls += 1;
+        match self.manner {
+            Manner::Wasteful => {
+                // The first tenth of the rows once more.
+                let rows = a.nrows().div_ceil(10);
+                multiply(alpha, a.slice(s![..rows, ..]), b, c.slice_mut(s![..rows, ..]));
+            }
+            Manner::Wrong => c.mapv_inplace(|c| c * T::of(1.001)),
+            _ if self.calls < PATIENCE => {}
+            Manner::Crashing => {
+                eprintln!("crashing: as announced");
+                std::process::abort();
+            }
+            Manner::Hanging => std::thread::sleep(Duration::MAX),
+            Manner::Babbling => println!("babbling: call {}", self.calls),
+            Manner::Failing => {
+                return Err(Error::Backend { name: "failing".into(), reason: "the device was lost".into() });
+            }
+            Manner::Steady => {}
+        }
+        Ok(())
+    }
+}
+
+fn multiply<T: Scalar>(alpha: T, a: ArrayView2<'_, T>, b: ArrayView2<'_, T>, mut c: ArrayViewMut2<'_, T>) {
+    for (a, mut c) in a.rows().into_iter().zip(c.rows_mut()) {
+        c.fill(T::zero());
+        for (&a, b) in a.iter().zip(b.rows()) {
+            c.zip_mut_with(&b, |c, &b| *c += alpha * a * b);
+        }
+    }
+}
+
+/// The operand as it enters the product: transposing a view costs nothing.
+fn oriented<T>(op: Op, view: ArrayView2<'_, T>) -> ArrayView2<'_, T> {
+    if op == Op::Plain { view } else { view.reversed_axes() }
+}

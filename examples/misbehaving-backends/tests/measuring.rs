@@ -1,0 +1,122 @@
+//! What misbehaves becomes a record with the reason, and the run goes on.
+
+use std::path::Path;
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use predicates::str::contains;
+use serde_json::Value;
+
+fn program() -> Command {
+    Command::cargo_bin("misbehaving-backends").expect("it was built")
+}
+
+/// The cells of a record file that are no twins.
+fn cells(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).expect("written");
+    let records = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    records.filter(|record| record["kind"] == "cell" && record["twin"] == false).collect()
+}
+
+fn of<'a>(cells: &'a [Value], backend: &str) -> &'a Value {
+    cells
+        .iter()
+        .find(|record| record["cell"]["backend"] == backend)
+        .unwrap_or_else(|| panic!("{backend} has no record"))
+}
+
+const QUICK: [&str; 11] =
+    ["measure", "-w", "planar", "-s", "f64", "-m", "forward", "--rounds", "6", "--sample-ms", "2"];
+
+#[test]
+fn every_misbehaviour_is_a_record_and_the_others_are_measured() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("records.jsonl");
+    program()
+        .args(QUICK)
+        .args(["-e", "steady|wasteful|wrong|crashing|babbling|failing", "-o"])
+        .arg(&path)
+        .assert()
+        .code(1)
+        .stdout(contains("forward/steady/planar-f64-1"))
+        .stderr(contains("FAILED  forward/crashing/planar-f64-1: crash"));
+    let records = cells(&path);
+    assert_eq!(records.len(), 6);
+    for (backend, cause, part) in [
+        ("wrong", "verification", "FAILED"),
+        ("crashing", "crash", "crashing: as announced"),
+        ("babbling", "protocol", "babbling: call 100"),
+        ("failing", "error", "the device was lost"),
+    ] {
+        let failed = &of(&records, backend)["outcome"]["failed"];
+        assert_eq!(failed["cause"], cause, "{backend}");
+        assert!(failed["message"].as_str().is_some_and(|message| message.contains(part)), "{backend}: {failed}");
+    }
+    for backend in ["steady", "wasteful"] {
+        let measured = &of(&records, backend)["outcome"]["measured"];
+        assert_eq!(measured["wall_ns"].as_array().map(Vec::len), Some(6), "{backend}");
+        assert_eq!(measured["library"], format!("{backend} loops"));
+    }
+
+    // They are there now, failures too; `--retry-errors` tries those again, and those only.
+    let again = |extra: &[&str]| {
+        let before = std::fs::metadata(&path).expect("written").len();
+        let mut command = program();
+        command.args(QUICK).args(["-e", "failing|steady", "-o"]).arg(&path).args(extra).assert().code(2);
+        std::fs::metadata(&path).expect("written").len() > before
+    };
+    assert!(!again(&[]), "everything was there");
+    assert!(again(&["--retry-errors"]), "the failure was not tried again");
+    let count = |backend| cells(&path).iter().filter(|record| record["cell"]["backend"] == backend).count();
+    assert_eq!((count("failing"), count("steady")), (2, 1));
+}
+
+#[test]
+fn a_child_that_hangs_is_ended_in_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("records.jsonl");
+    let mut command = program();
+    command.args(QUICK).args(["-e", "hanging", "--timeout", "8", "-o"]).arg(&path).assert().code(2);
+    assert_eq!(of(&cells(&path), "hanging")["outcome"]["failed"]["cause"], "timeout");
+}
+
+#[test]
+fn a_ranking_leaves_out_what_was_never_measured() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("records.jsonl");
+    program().args(QUICK).args(["-e", "steady|wrong", "-o"]).arg(&path).assert().code(1);
+    program()
+        .arg("rank")
+        .arg(&path)
+        .assert()
+        .code(0)
+        .stdout(contains("only steady on 1 thread").and(contains("wrong").not()));
+    program().args(["rank", "--cells"]).arg(&path).assert().code(0).stdout(contains("verification: "));
+}
+
+/// The sums of the work of both are compared as a pair of neighbours in each round, so that this holds on a busy machine too.
+/// How little waste is still noticed on a quiet one is in scripts/soak.
+#[test]
+fn wasted_work_shows_as_slower() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let workload = folder.path().join("workload.toml");
+    let text = "[[workload]]\nname = 'tens'\nlayers = [1000, 20, 10]\nbatch = 100\ninit = 'he'\n";
+    std::fs::write(&workload, text).expect("written");
+    let path = folder.path().join("records.jsonl");
+    let (rounds, attempts) = if std::env::var_os("LAYERBENCH_SOAK").is_some() { ("41", 1) } else { ("21", 3) };
+    // A test may share its cores with other tests: a busy moment widens the interval, so it gets more than one.
+    let slower = (0..attempts).any(|_| {
+        let _ = std::fs::remove_file(&path);
+        program()
+            .args(["measure", "-s", "f64", "-m", "forward", "-e", "steady|wasteful", "--rounds", rounds, "--workloads"])
+            .arg(&workload)
+            .arg("-o")
+            .arg(&path)
+            .assert()
+            .code(0);
+        let output = program().args(["rank", "--format", "json"]).arg(&path).output().expect("it runs");
+        let ranking: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        ranking[0]["backend"] == "steady" && ranking[1]["backend"] == "wasteful" && ranking[1]["tied"] == false
+    });
+    assert!(slower, "10% more work was not noticed in {attempts} attempts");
+}

@@ -1,0 +1,37 @@
+//! `diff`: the same cells in two record files, with a verdict each. Measures nothing, and fails nothing: that is `gate`'s office.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use crate::cmd::measure::Selection;
+use crate::cmd::{Verdict, results};
+use crate::compare::difference::differences;
+use crate::report::{self, Format};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The record file to start from
+    #[arg(value_name = "FIRST")]
+    first: PathBuf,
+    /// The one that is held against it
+    #[arg(value_name = "SECOND")]
+    second: PathBuf,
+    #[command(flatten)]
+    selection: Selection,
+    /// How the table is written
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+    let read = |path: &PathBuf| results(std::slice::from_ref(path), &args.selection);
+    let differences = differences(&read(&args.first)?, &read(&args.second)?);
+    write!(out, "{}", args.format.render(&report::difference(&differences)))?;
+    if args.format == Format::Text {
+        let count = |name| differences.iter().filter(|difference| difference.verdict.name() == name).count();
+        let counts =
+            ["faster", "slower", "no difference", "not comparable"].map(|name| format!("{} {name}", count(name)));
+        writeln!(out, "\n{}", counts.join(", "))?;
+    }
+    Ok(Verdict::Fine)
+}

@@ -1,0 +1,195 @@
+//! `measure`: times cells into records, each in a child of its own. Verifies first, resumes where it was stopped.
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::bail;
+use regex_lite::Regex;
+
+use crate::backend::Registry;
+use crate::cmd::measuring::{Run, deadline, parse_seconds, program};
+use crate::cmd::{Verdict, cores};
+use crate::compare::Results;
+use crate::machine::{Depth, Facts, Roofline};
+use crate::measure::engine::Settings;
+use crate::measure::journal::Journal;
+use crate::measure::record::{Cause, Machine, Outcome, Record};
+use crate::measure::{Cell, Filter, cells};
+use crate::report::{self, Format};
+use crate::scalar::ScalarKind;
+use crate::workload::Workload;
+
+/// Which cells. Expressions are searched for in the text; `^` and `$` pin them to its ends. Each option may be given several times
+/// and then takes what fits one of them; different options must all fit.
+#[derive(clap::Args)]
+pub(crate) struct Selection {
+    /// Cells whose id, <phase>/<backend>/<workload>-<scalar>-<threads>, fits
+    #[arg(short, long, value_name = "REGEX")]
+    filter: Vec<Regex>,
+    /// Backends whose name fits
+    #[arg(short = 'e', long = "engine", visible_alias = "backend", value_name = "REGEX")]
+    engines: Vec<Regex>,
+    /// Phases (forward, backward, step, train) whose name fits
+    #[arg(short = 'm', long = "model", visible_alias = "phase", value_name = "REGEX")]
+    models: Vec<Regex>,
+    /// Workloads whose name fits
+    #[arg(short, long = "workload", value_name = "REGEX")]
+    workload: Vec<Regex>,
+    /// Scalar types
+    #[arg(short, long)]
+    scalar: Vec<ScalarKind>,
+    /// Thread counts [default: 1, and all cores where the backend can use them]
+    #[arg(short, long, value_name = "N")]
+    threads: Vec<NonZeroUsize>,
+}
+
+impl Selection {
+    pub(crate) fn filter(&self) -> Filter {
+        Filter {
+            ids: self.filter.clone(),
+            backends: self.engines.clone(),
+            phases: self.models.clone(),
+            workloads: self.workload.clone(),
+            scalars: self.scalar.clone(),
+            threads: self.threads.clone(),
+        }
+    }
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    selection: Selection,
+    /// A TOML file of workloads (docs/workloads.md), instead of the embedded ones; may be given several times
+    #[arg(long, value_name = "FILE")]
+    workloads: Vec<PathBuf>,
+    /// Show which cells would be measured, and measure nothing
+    #[arg(long)]
+    list: bool,
+    /// The record file; cells that are in it already are not measured again
+    #[arg(short, long, value_name = "FILE", required_unless_present = "list")]
+    output: Option<PathBuf>,
+    /// Measure cells again that failed
+    #[arg(long)]
+    retry_errors: bool,
+    /// Samples of each cell; six or more give an interval
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    rounds: u16,
+    /// How long a sample should take; passes are repeated to fill it
+    #[arg(long, value_name = "MS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    sample_ms: u64,
+    /// Samples are one pass each, with caches flushed before
+    #[arg(long)]
+    cold_cache: bool,
+    /// How long a child may take to get ready, or for a sample, before it is killed
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = parse_seconds)]
+    timeout: Duration,
+    /// Stop after this time; run again with the same output to go on
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    max_time: Option<Duration>,
+}
+
+pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+    let deadline = deadline(args.max_time);
+    let workloads = workloads(&args.workloads)?;
+    let wanted = cells(registry, &workloads, &args.selection.filter(), cores());
+    if wanted.is_empty() {
+        bail!("no cell fits the filters; `measure --list` without them shows all there are");
+    }
+    let Some(path) = args.output.as_deref().filter(|_| !args.list) else {
+        for cell in &wanted {
+            writeln!(out, "{cell}")?;
+        }
+        return Ok(Verdict::Fine);
+    };
+
+    let (mut journal, mut records) = Journal::open(path)?;
+    let facts = Facts::read();
+    let id = Machine::id_of(&facts);
+    let settings = Settings {
+        program: program()?,
+        rounds: args.rounds.into(),
+        sample: Duration::from_millis(args.sample_ms),
+        timeout: args.timeout,
+        flush_bytes: args.cold_cache.then(|| flush_bytes(&facts)),
+        deadline,
+    };
+    let is_there = |records: &[Record], cell: &Cell| {
+        records.iter().any(|record| match record {
+            Record::Cell(record) if args.retry_errors && record.measured().is_none() => false,
+            Record::Cell(record) => record.is_of(cell, args.cold_cache, &id),
+            Record::Machine(_) => false,
+        })
+    };
+    let missing: Vec<Cell> = wanted.iter().filter(|cell| !is_there(&records, cell)).cloned().collect();
+    if missing.len() < wanted.len() {
+        eprintln!("{} of {} cells are in {} already", wanted.len() - missing.len(), wanted.len(), path.display());
+    }
+    if !missing.is_empty() {
+        let mut keep = |record: Record| -> anyhow::Result<()> {
+            journal.append(&record)?;
+            records.push(record);
+            Ok(())
+        };
+        let mut counts: Vec<usize> = missing.iter().map(|cell| cell.threads.get()).collect();
+        counts.sort_unstable();
+        counts.dedup();
+        eprintln!("measuring what this machine can do");
+        keep(Record::Machine(Machine::new(facts, Roofline::measure(&counts, Depth::Full))))?;
+        let run = Run { settings, machine: &id, lines: true };
+        let unmeasured = run.measure(&missing, &mut |record| keep(Record::Cell(record)))?;
+        if unmeasured > 0 {
+            eprintln!("out of time: {unmeasured} cells are left; run the same command again to go on");
+        }
+    }
+
+    let mut results = Results::new(records);
+    results.retain(|record| wanted.iter().any(|cell| record.is_of(cell, args.cold_cache, &id)));
+    write!(out, "{}", Format::Text.render(&report::cells(&results)))?;
+    verdict(&results)
+}
+
+/// The workloads of the files, or the embedded ones.
+fn workloads(files: &[PathBuf]) -> anyhow::Result<Vec<Workload>> {
+    if files.is_empty() {
+        return Ok(Workload::embedded());
+    }
+    let mut workloads: Vec<Workload> = Vec::new();
+    for path in files {
+        for workload in Workload::read(path)? {
+            if workloads.iter().any(|other| other.name == workload.name) {
+                bail!(
+                    "{}: workload `{}` is in an earlier file too; give one of them another name",
+                    path.display(),
+                    workload.name
+                );
+            }
+            workloads.push(workload);
+        }
+    }
+    Ok(workloads)
+}
+
+/// Twice the largest cache, or this much where the system does not tell: walking over it leaves nothing else there.
+fn flush_bytes(facts: &Facts) -> usize {
+    const UNTOLD: u64 = 256 << 20;
+    let largest = facts.caches.iter().map(|cache| cache.bytes).max();
+    usize::try_from(2 * largest.unwrap_or(UNTOLD / 2)).unwrap_or(usize::MAX)
+}
+
+fn verdict(results: &Results) -> anyhow::Result<Verdict> {
+    let failures = results.cells().iter().filter_map(|record| match &record.outcome {
+        Outcome::Failed(failure) => Some(failure.cause),
+        Outcome::Measured(_) => None,
+    });
+    let (wrong, broken): (Vec<Cause>, Vec<Cause>) = failures.partition(|&cause| cause == Cause::Verification);
+    match (wrong.len(), broken.len()) {
+        (0, 0) => Ok(Verdict::Fine),
+        (0, broken) => {
+            bail!("{broken} cells could not be measured; the last column says why, --retry-errors tries again")
+        }
+        _ => Ok(Verdict::Incorrect),
+    }
+}

@@ -1,0 +1,100 @@
+//! What `measure` and the main job share: running groups of cells with a progress display. Records are the callers'.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::measure::engine::{Engine, Event, Result as CellResult, Settings, units};
+use crate::measure::record::{CellRecord, Outcome, SCHEMA, Tool};
+use crate::measure::{Cell, groups};
+
+/// One run of the engine over cells.
+pub(crate) struct Run<'a> {
+    pub settings: Settings,
+    /// [`Machine::id`](crate::measure::record::Machine::id) of this machine.
+    pub machine: &'a str,
+    /// Show each finished cell on standard error where it is no terminal.
+    pub lines: bool,
+}
+
+impl Run<'_> {
+    /// Measures `cells`, handing each record to `keep` as soon as it is final. Answers how many cells the deadline left unmeasured.
+    pub(crate) fn measure(
+        self,
+        cells: &[Cell],
+        keep: &mut dyn FnMut(CellRecord) -> anyhow::Result<()>,
+    ) -> anyhow::Result<usize> {
+        let command: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+        let rounds = self.settings.rounds;
+        let cold_cache = self.settings.flush_bytes.is_some();
+        let mut engine = Engine::new(self.settings);
+        let bar = if std::io::stderr().is_terminal() {
+            ProgressBar::new(groups(cells).map(|group| units(group.len(), rounds)).sum())
+        } else {
+            ProgressBar::hidden()
+        };
+        bar.set_style(ProgressStyle::with_template("{bar:30} {percent:>3}%, {eta} left  {msg}")?);
+        let mut finished = 0;
+        let mut unmeasured = 0;
+        for (turn, group) in groups(cells).enumerate() {
+            // The bar is drawn when something has happened, never by a clock: that would take time from whoever is sampled.
+            let mut watch = |event: Event<'_>| match event {
+                Event::Preparing(cell) => bar.set_message(cell.to_string()),
+                Event::Done(units) => bar.inc(units),
+            };
+            let mut sink = |result: CellResult| {
+                let CellResult { cell, twin, rounds_started_unix_ms, outcome } = result;
+                let line = match &outcome {
+                    Outcome::Measured(_) => format!("done    {cell}"),
+                    Outcome::Failed(failure) => {
+                        format!("FAILED  {cell}: {}: {}", failure.cause.name(), failure.message)
+                    }
+                };
+                keep(CellRecord {
+                    schema: SCHEMA,
+                    cell,
+                    twin,
+                    cold_cache,
+                    machine: self.machine.to_owned(),
+                    tool: Tool::this(),
+                    command: command.clone(),
+                    rounds_started_unix_ms,
+                    outcome,
+                })?;
+                if !twin {
+                    finished += 1;
+                    if self.lines && bar.is_hidden() {
+                        eprintln!("{finished:>4}/{} {line}", cells.len());
+                    }
+                }
+                Ok(())
+            };
+            if !engine.measure::<anyhow::Error>(group, turn, &mut sink, &mut watch)? {
+                unmeasured = cells.len() - finished;
+                break;
+            }
+        }
+        bar.finish_and_clear();
+        Ok(unmeasured)
+    }
+}
+
+/// The executable that answers to this command line: this one.
+pub(crate) fn program() -> anyhow::Result<std::path::PathBuf> {
+    std::env::current_exe().context("cannot find the program's own file, which measured children run")
+}
+
+/// Parses a positive number of seconds.
+pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().filter(|&seconds| seconds > 0.0);
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "expected a positive number of seconds".into())
+}
+
+/// The instant after which no sample begins.
+pub(crate) fn deadline(limit: Option<Duration>) -> Option<Instant> {
+    limit.and_then(|limit| Instant::now().checked_add(limit))
+}

@@ -1,0 +1,163 @@
+//! What changed between two record files? Cell by cell, with a verdict that says so where there is none to be had.
+
+use std::fmt;
+
+use super::{Results, noise, per_pass, widened};
+use crate::measure::record::{CellRecord, Measured, Outcome};
+use crate::measure::statistics::{median, median_interval};
+
+/// One cell in two files.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// The cell's id.
+    pub id: String,
+    /// Nanoseconds per pass in the first and the second file, where there are.
+    pub median_ns: [Option<f64>; 2],
+    /// The second time over the first, with an interval of at least 95%; none where they cannot be compared.
+    pub ratio: Option<(f64, (f64, f64))>,
+    /// The verdict.
+    pub verdict: Verdict,
+}
+
+/// What can be said of a cell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The second is faster.
+    Faster,
+    /// The second is slower.
+    Slower,
+    /// The interval of the ratio contains 1.
+    NoDifference,
+    /// No ratio would mean anything, for the reason given.
+    NotComparable(String),
+}
+
+impl Verdict {
+    /// The verdict in words, without the reason.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Verdict::Faster => "faster",
+            Verdict::Slower => "slower",
+            Verdict::NoDifference => "no difference",
+            Verdict::NotComparable(_) => "not comparable",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Verdict::NotComparable(reason) => write!(f, "{}: {reason}", self.name()),
+            _ => f.pad(self.name()),
+        }
+    }
+}
+
+/// The cells of both files in the order of `first`, then those that only `second` has.
+pub fn differences(first: &Results, second: &Results) -> Vec<Difference> {
+    let noise = noise([first, second]);
+    let key = |record: &CellRecord| (record.cell.to_string(), record.cold_cache);
+    let mut differences = Vec::new();
+    for a in first.cells() {
+        let b = second.cells().iter().find(|b| key(a) == key(b));
+        differences.push(match b {
+            Some(b) => difference((first, a), (second, b), noise),
+            None => one_sided(a, 0, "it is in the first file only"),
+        });
+    }
+    for b in second.cells() {
+        if !first.cells().iter().any(|a| key(a) == key(b)) {
+            differences.push(one_sided(b, 1, "it is in the second file only"));
+        }
+    }
+    differences
+}
+
+fn one_sided(record: &CellRecord, side: usize, reason: &str) -> Difference {
+    let mut median_ns = [None; 2];
+    median_ns[side] = record.measured().map(|measured| median(&per_pass(measured)));
+    Difference { id: id(record), median_ns, ratio: None, verdict: Verdict::NotComparable(reason.into()) }
+}
+
+fn id(record: &CellRecord) -> String {
+    if record.cold_cache { format!("{} (cold)", record.cell) } else { record.cell.to_string() }
+}
+
+fn difference((first, a): (&Results, &CellRecord), (second, b): (&Results, &CellRecord), noise: f64) -> Difference {
+    let median_ns = [a, b].map(|record| record.measured().map(|measured| median(&per_pass(measured))));
+    let (ratio, verdict) = match comparable((first, a), (second, b)) {
+        Ok((measured_a, measured_b)) => judge(measured_a, measured_b, noise),
+        Err(reason) => (None, Verdict::NotComparable(reason)),
+    };
+    Difference { id: id(a), median_ns, ratio, verdict }
+}
+
+/// The samples of both, where a ratio of them means something.
+fn comparable<'a>(
+    (first, a): (&Results, &'a CellRecord),
+    (second, b): (&Results, &'a CellRecord),
+) -> Result<(&'a Measured, &'a Measured), String> {
+    let measured = |record: &'a CellRecord, which: &str| match &record.outcome {
+        Outcome::Measured(measured) => Ok(measured),
+        Outcome::Failed(failure) => Err(format!("it failed in the {which} file ({})", failure.cause.name())),
+    };
+    let (measured_a, measured_b) = (measured(a, "first")?, measured(b, "second")?);
+    if a.machine != b.machine {
+        let facts = |results: &Results, record| {
+            results.machine(record).and_then(|machine| serde_json::to_value(&machine.facts).ok())
+        };
+        let fact = match (facts(first, a), facts(second, b)) {
+            (Some(a), Some(b)) => first_difference("", &a, &b),
+            _ => None,
+        };
+        return Err(format!(
+            "the machines differ: {}",
+            fact.unwrap_or_else(|| "a file does not describe its own".into())
+        ));
+    }
+    let same = [
+        ("the workload's definition", a.cell.workload == b.cell.workload, String::new()),
+        (
+            "the library",
+            measured_a.library == measured_b.library,
+            format!(": {} and {}", measured_a.library, measured_b.library),
+        ),
+        ("the data", measured_a.data_sha256 == measured_b.data_sha256, String::new()),
+    ];
+    match same.into_iter().find(|(_, same, _)| !same) {
+        Some((what, _, values)) => Err(format!("{what} differs{values}")),
+        None => Ok((measured_a, measured_b)),
+    }
+}
+
+/// The path of the first fact in which two machines differ, with both values.
+fn first_difference(path: &str, a: &serde_json::Value, b: &serde_json::Value) -> Option<String> {
+    match (a.as_object(), b.as_object()) {
+        (Some(a), Some(b)) => {
+            let nothing = serde_json::Value::Null;
+            a.keys().chain(b.keys()).find_map(|key| {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                first_difference(&path, a.get(key).unwrap_or(&nothing), b.get(key).unwrap_or(&nothing))
+            })
+        }
+        _ => (a != b).then(|| format!("{path} is {a} and {b}")),
+    }
+}
+
+type Ratio = Option<(f64, (f64, f64))>;
+
+fn judge(a: &Measured, b: &Measured, noise: f64) -> (Ratio, Verdict) {
+    let (a, b) = (per_pass(a), per_pass(b));
+    let ratio = median(&b) / median(&a);
+    // If both medians lie in their intervals, their ratio lies in this one: at least 95% in practice, as both ends must fail together.
+    let (Some(of_a), Some(of_b)) = (median_interval(&a), median_interval(&b)) else {
+        return (None, Verdict::NotComparable("fewer than six samples give no interval".into()));
+    };
+    let (low, high) = widened((of_b.0 / of_a.1, of_b.1 / of_a.0), noise);
+    let verdict = match () {
+        () if high < 1.0 => Verdict::Faster,
+        () if low > 1.0 => Verdict::Slower,
+        () => Verdict::NoDifference,
+    };
+    (Some((ratio, (low, high))), verdict)
+}

@@ -1,0 +1,188 @@
+//! Who is fastest? Ranks backends at their thread counts by the geometric mean of the ratios to the best, over the cells they share.
+
+use std::num::NonZeroUsize;
+
+use super::{Results, noise, per_pass, same_rounds, widened};
+use crate::measure::record::CellRecord;
+use crate::measure::statistics::{geometric_mean, median, quantile};
+use crate::network::NumpyRandom;
+use crate::workload::Phase;
+
+/// A backend at a thread count.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Contender {
+    /// The backend's name.
+    pub backend: String,
+    /// The number of threads.
+    pub threads: NonZeroUsize,
+    /// What computed, as its engine said.
+    pub library: String,
+}
+
+/// A place in a ranking.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    /// Who.
+    pub contender: Contender,
+    /// The geometric mean of the ratios of its times to the best one's; 1 is best in every cell.
+    pub score: f64,
+    /// An interval of 95% for the score.
+    pub interval: (f64, f64),
+    /// Time to that of the first, with an interval of 95% that allows for what one child and the next differ in.
+    pub to_first: (f64, (f64, f64)),
+}
+
+impl Place {
+    /// Whether the difference to the first is within the noise.
+    pub fn is_tied(&self) -> bool {
+        // Written so that NaN is a tie.
+        let (low, high) = self.to_first.1;
+        !(low > 1.0 || high < 1.0)
+    }
+}
+
+/// A ranking, the fastest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ranking {
+    /// The phase; none for all of them.
+    pub phase: Option<Phase>,
+    /// The number of shared cells that it rests on.
+    pub shared: usize,
+    /// Cells that not all contenders have; they do not count.
+    pub left_out: usize,
+    /// From the fastest to the slowest.
+    pub places: Vec<Place>,
+}
+
+/// How often rounds are drawn anew for an interval.
+const RESAMPLES: usize = 1000;
+
+/// The overall ranking, then one per phase that was measured. Empty where no cell was measured by all contenders.
+pub fn rank(results: &Results) -> Vec<Ranking> {
+    let phases = [None].into_iter().chain(Phase::ALL.map(Some));
+    let mut rankings: Vec<Ranking> = phases.filter_map(|phase| rank_phase(results, phase)).collect();
+    // With one phase the overall ranking says it all.
+    if rankings.len() == 2 {
+        rankings.truncate(1);
+    }
+    rankings
+}
+
+fn rank_phase(results: &Results, phase: Option<Phase>) -> Option<Ranking> {
+    let measured = || results.cells.iter().filter(|cell| cell.measured().is_some());
+    let mut contenders: Vec<Contender> = Vec::new();
+    for record in measured() {
+        let contender = Contender::of(record);
+        if !contenders.iter().any(|other| other.is_same(&contender)) {
+            contenders.push(contender);
+        }
+    }
+    let mut groups: Vec<Vec<&CellRecord>> = Vec::new();
+    for record in measured().filter(|record| phase.is_none_or(|phase| record.cell.phase == phase)) {
+        match groups.iter_mut().find(|group| competes(group[0], record)) {
+            Some(group) => group.push(record),
+            None => groups.push(vec![record]),
+        }
+    }
+    // Each group's members in the order of the contenders.
+    let all = groups.len();
+    let complete = |group: Vec<&CellRecord>| -> Option<Group> {
+        let members = contenders
+            .iter()
+            .map(|contender| group.iter().copied().find(|record| contender.is_same(&Contender::of(record))));
+        Some(Group::new(&members.collect::<Option<Vec<_>>>()?))
+    };
+    let groups: Vec<Group> = groups.into_iter().filter_map(complete).collect();
+    if groups.is_empty() {
+        return None;
+    }
+
+    let scores = scores(groups.iter().map(Group::medians), contenders.len());
+    let first = (0..scores.len()).min_by(|&a, &b| scores[a].total_cmp(&scores[b]))?;
+    let mut random = NumpyRandom::new(1);
+    let drawn: Vec<Vec<f64>> = (0..RESAMPLES)
+        .map(|_| self::scores(groups.iter().map(|group| group.redrawn_medians(&mut random)), contenders.len()))
+        .collect();
+    let interval = |value: &dyn Fn(&[f64]) -> f64| {
+        let values: Vec<f64> = drawn.iter().map(|scores| value(scores)).collect();
+        (quantile(&values, 0.025), quantile(&values, 0.975))
+    };
+    // Each group has its own children: their differences average out.
+    let noise = noise([results]) / (groups.len() as f64).sqrt();
+    let mut places: Vec<Place> = contenders
+        .into_iter()
+        .enumerate()
+        .map(|(index, contender)| Place {
+            contender,
+            score: scores[index],
+            interval: interval(&|scores| scores[index]),
+            to_first: if index == first {
+                (1.0, (1.0, 1.0))
+            } else {
+                (scores[index] / scores[first], widened(interval(&|scores| scores[index] / scores[first]), noise))
+            },
+        })
+        .collect();
+    places.sort_by(|a, b| a.score.total_cmp(&b.score));
+    Some(Ranking { phase, shared: groups.len(), left_out: all - groups.len(), places })
+}
+
+impl Contender {
+    fn of(record: &CellRecord) -> Self {
+        Contender {
+            backend: record.cell.backend.clone(),
+            threads: record.cell.threads,
+            library: record.measured().map_or(String::new(), |measured| measured.library.clone()),
+        }
+    }
+
+    fn is_same(&self, other: &Contender) -> bool {
+        self.backend == other.backend && self.threads == other.threads
+    }
+}
+
+fn competes(a: &CellRecord, b: &CellRecord) -> bool {
+    a.cell.competes_with(&b.cell) && a.cold_cache == b.cold_cache && a.machine == b.machine
+}
+
+/// One list of times for each contender.
+struct Group {
+    times: Vec<Vec<f64>>,
+    /// Whether the n-th samples of all were taken in the same round.
+    paired: bool,
+}
+
+impl Group {
+    fn new(members: &[&CellRecord]) -> Self {
+        let times = members.iter().filter_map(|record| record.measured().map(per_pass)).collect();
+        Group { times, paired: members.windows(2).all(|pair| same_rounds(pair[0], pair[1])) }
+    }
+
+    fn medians(&self) -> Vec<f64> {
+        self.times.iter().map(|times| median(times)).collect()
+    }
+
+    /// Medians of rounds drawn with replacement; the same rounds for all where they are the same.
+    fn redrawn_medians(&self, random: &mut NumpyRandom) -> Vec<f64> {
+        let mut draw =
+            |count: usize| -> Vec<usize> { (0..count).map(|_| (random.uniform() * count as f64) as usize).collect() };
+        let common = draw(self.times[0].len());
+        let of =
+            |times: &Vec<f64>, rounds: &[usize]| median(&rounds.iter().map(|&round| times[round]).collect::<Vec<_>>());
+        self.times
+            .iter()
+            .map(|times| if self.paired { of(times, &common) } else { of(times, &draw(times.len())) })
+            .collect()
+    }
+}
+
+/// For each contender the geometric mean over all groups of its median to the group's best.
+fn scores(groups: impl Iterator<Item = Vec<f64>>, contenders: usize) -> Vec<f64> {
+    let ratios: Vec<Vec<f64>> = groups
+        .map(|medians| {
+            let best = medians.iter().copied().fold(f64::INFINITY, f64::min);
+            medians.into_iter().map(|median| median / best).collect()
+        })
+        .collect();
+    (0..contenders).map(|index| geometric_mean(ratios.iter().map(|ratios| ratios[index]))).collect()
+}

@@ -1,0 +1,210 @@
+//! The measured child: verifies, plans, calibrates, then takes a sample whenever the parent says so. It decides nothing.
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::io::{BufRead, Write};
+use std::time::{Duration, Instant};
+
+use super::protocol::{Cause, Failure, Prepared, Reply, Request, Sample, Task};
+use super::{Job, cpu_time, wait_until_quiet};
+use crate::backend::Registry;
+use crate::error::{Error, Result};
+use crate::scalar::{Scalar, ScalarKind};
+use crate::verify::{expect_verified, fixture};
+
+/// Longest wait for spinning threads of a library: OpenBLAS's spin for about 100 ms.
+const QUIET_LIMIT: Duration = Duration::from_millis(500);
+/// Passes before each sample go on for this long, and are at least one: other processes had the caches since.
+const WARM_UP: Duration = Duration::from_millis(2);
+/// The prefixes of environment variables that numerical libraries listen to.
+const TELLING: [&str; 7] = ["OPENBLAS_", "GOTO_", "OMP_", "MKL_", "BLIS_", "RAYON_", "LAYERBENCH_"];
+
+/// Serves the parent on the given streams until it says [`Request::Finish`] or closes them.
+///
+/// # Errors
+/// Of the streams. What goes wrong with the cell is told to the parent.
+pub(crate) fn serve(registry: &Registry, requests: impl BufRead, replies: impl Write) -> std::io::Result<()> {
+    let mut line = Line { requests, replies };
+    line.reply(&Reply::Started)?;
+    let task = match line.request()? {
+        Some(Request::Prepare(task)) => task,
+        Some(other) => return line.reply(&Reply::Failed(failure(Cause::Protocol, format!("{other:?} came first")))),
+        None => return Ok(()),
+    };
+    match task.cell.scalar {
+        ScalarKind::F32 => serve_as::<f32>(registry, &task, &mut line),
+        ScalarKind::F64 => serve_as::<f64>(registry, &task, &mut line),
+    }
+}
+
+fn serve_as<T: Scalar>(
+    registry: &Registry,
+    task: &Task,
+    line: &mut Line<impl BufRead, impl Write>,
+) -> std::io::Result<()> {
+    let (mut sampler, prepared) = match Sampler::<T>::prepare(registry, task) {
+        Ok(ready) => ready,
+        Err(failure) => return line.reply(&Reply::Failed(failure)),
+    };
+    wait_until_quiet(QUIET_LIMIT);
+    line.reply(&Reply::Ready(prepared))?;
+    while let Some(request) = line.request()? {
+        match request {
+            Request::Sample => match sampler.sample() {
+                Ok(sample) => line.reply(&Reply::Sampled(sample))?,
+                Err(error) => return line.reply(&Reply::Failed(error.into())),
+            },
+            Request::Finish => return line.reply(&Reply::Finished { peak_memory_bytes: sampler.peak_memory() }),
+            Request::Prepare(_) => {
+                return line.reply(&Reply::Failed(failure(Cause::Protocol, "it was prepared already".into())));
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Sampler<T: Scalar> {
+    job: Job<T>,
+    repeats: u64,
+    /// Walked over before each sample; empty for samples with warm caches.
+    flush: Vec<u64>,
+    /// Resident at the most before verification.
+    peak_before: Option<u64>,
+}
+
+impl<T: Scalar> Sampler<T> {
+    /// Opens, plans and calls for the first time, then verifies: in the other order the verification would have started the
+    /// library's threads and found its kernels, and the first call would be none. Nothing of it is told unless the
+    /// verification passes.
+    fn prepare(registry: &Registry, task: &Task) -> std::result::Result<(Self, Prepared), Failure> {
+        let cell = &task.cell;
+        let entry = registry.get(&cell.backend)?;
+        let examples = cell.workload.examples::<T>()?;
+        let data_sha256 = examples.sha256();
+
+        let clock = Instant::now();
+        let engine = entry.open::<T>(cell.threads)?;
+        let open = clock.elapsed();
+        let clock = Instant::now();
+        let mut job = Job::new(&engine, &cell.workload, cell.phase, examples)?;
+        let plan = clock.elapsed();
+        let first = job.run(1)?;
+
+        let peak_before = peak_memory();
+        if task.verify {
+            expect_verified(entry, cell.scalar, &[cell.threads], &fixture::embedded())
+                .map_err(|error| failure(Cause::Verification, error.to_string()))?;
+        }
+        let forgotten = forget_peak_memory();
+
+        let flush = vec![1; task.flush_bytes.unwrap_or(0) / size_of::<u64>()];
+        let repeats = if flush.is_empty() { calibrate(&mut job, Duration::from_nanos(task.sample_ns))? } else { 1 };
+        let prepared = Prepared {
+            library: engine.description(),
+            threads_got: engine.threads(),
+            environment: environment(),
+            data_sha256,
+            open_ns: nanoseconds(open),
+            plan_ns: nanoseconds(plan),
+            first_ns: nanoseconds(first),
+            repeats,
+        };
+        Ok((Sampler { job, repeats, flush, peak_before: peak_before.filter(|_| forgotten) }, prepared))
+    }
+
+    fn sample(&mut self) -> Result<Sample> {
+        if self.flush.is_empty() {
+            let clock = Instant::now();
+            while {
+                self.job.run(1)?;
+                clock.elapsed() < WARM_UP
+            } {}
+        }
+        self.job.reset()?;
+        for word in &mut self.flush {
+            *word = black_box(word.wrapping_add(1));
+        }
+        let cpu = cpu_time();
+        let wall = self.job.run(self.repeats)?;
+        let cpu = cpu_time() - cpu;
+        let quiet = wait_until_quiet(QUIET_LIMIT);
+        Ok(Sample { wall_ns: nanoseconds(wall), cpu_ns: (cpu * 1e9) as u64, quiet })
+    }
+
+    fn peak_memory(&self) -> Option<u64> {
+        Some(self.peak_before?.max(peak_memory()?))
+    }
+}
+
+/// How many passes take about `sample`.
+fn calibrate<T: Scalar>(job: &mut Job<T>, sample: Duration) -> Result<u64> {
+    let mut repeats = 1_u64;
+    loop {
+        job.reset()?;
+        let took = job.run(repeats)?;
+        let wanted = sample.as_secs_f64() / took.as_secs_f64().max(1e-9) * repeats as f64;
+        // A quarter of the sample's time is long enough to reckon from.
+        if 4 * took >= sample {
+            return Ok(wanted.ceil().max(1.0) as u64);
+        }
+        repeats = (wanted.ceil() as u64).clamp(2 * repeats, 100 * repeats);
+    }
+}
+
+/// The variables that numerical libraries listen to, as this process found them.
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+        .filter(|(name, _)| TELLING.iter().any(|prefix| name.starts_with(prefix)))
+        .collect()
+}
+
+/// The most memory that was resident, in bytes (Linux's `VmHWM`).
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(1024 * line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?)
+}
+
+/// Makes the system count the peak from now on; verification is not part of what a backend needs.
+fn forget_peak_memory() -> bool {
+    std::fs::write("/proc/self/clear_refs", "5").is_ok()
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn failure(cause: Cause, message: String) -> Failure {
+    Failure { cause, message }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        failure(Cause::Error, error.to_string())
+    }
+}
+
+/// The two streams.
+struct Line<R, W> {
+    requests: R,
+    replies: W,
+}
+
+impl<R: BufRead, W: Write> Line<R, W> {
+    /// The next request; none at the end of the stream.
+    fn request(&mut self) -> std::io::Result<Option<Request>> {
+        let mut text = String::new();
+        if self.requests.read_line(&mut text)? == 0 {
+            return Ok(None);
+        }
+        Ok(Some(serde_json::from_str(&text)?))
+    }
+
+    fn reply(&mut self, reply: &Reply) -> std::io::Result<()> {
+        let mut text = serde_json::to_string(reply)?;
+        text.push('\n');
+        self.replies.write_all(text.as_bytes())?;
+        self.replies.flush()
+    }
+}

@@ -1,0 +1,209 @@
+//! The measuring engine: runs cells that compete in rounds of balanced order, one parked child each. It keeps no files and judges nothing.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::cell::Cell;
+use super::order;
+use super::process::Child;
+use super::protocol::{Cause, Failure, Prepared, Reply, Request, Sample, Task};
+use super::record::{Measured, Outcome};
+use crate::scalar::ScalarKind;
+
+/// How a run measures.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The executable whose children are measured; it must answer to this library's command line.
+    pub program: PathBuf,
+    /// Samples of each cell.
+    pub rounds: usize,
+    /// How long a sample should take, about; a pass that takes longer is a sample.
+    pub sample: Duration,
+    /// How long a child may take to get ready, or for a sample.
+    pub timeout: Duration,
+    /// Bytes to walk over before each sample, for cold caches; more than the last-level cache has.
+    pub flush_bytes: Option<usize>,
+    /// When the run must end.
+    pub deadline: Option<Instant>,
+}
+
+/// The fewest rounds that give an interval for a median; a group that the deadline cuts below is not kept.
+pub const FEWEST_ROUNDS: usize = 6;
+
+/// A result of the engine.
+#[derive(Clone, Debug)]
+pub struct Result {
+    /// The cell.
+    pub cell: Cell,
+    /// Whether it is the second child of its cell.
+    pub twin: bool,
+    /// When its rounds began, in milliseconds since 1970.
+    pub rounds_started_unix_ms: u64,
+    /// Samples or failure.
+    pub outcome: Outcome,
+}
+
+/// What happens meanwhile, for a display of progress.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A child is being prepared.
+    Preparing(&'a Cell),
+    /// One unit of work is over: a child is ready (or failed), or a sample is taken (or will not be).
+    Done(u64),
+}
+
+/// The units of work of a group of `cells`: each child's preparation and samples, with the twin's.
+pub fn units(cells: usize, rounds: usize) -> u64 {
+    ((cells + 1) * (rounds + 1)) as u64
+}
+
+/// The engine of one run.
+pub struct Engine {
+    settings: Settings,
+    /// Backend, scalar type and thread count of children that passed verification in this run: the next ones need not repeat it.
+    verified: Vec<(String, ScalarKind, NonZeroUsize)>,
+}
+
+/// A child and what is known of it.
+struct Contender<'a> {
+    cell: &'a Cell,
+    twin: bool,
+    start: Duration,
+    prepared: Prepared,
+    samples: Vec<Sample>,
+    /// The child, or why there is none any more.
+    child: std::result::Result<Child, Failure>,
+}
+
+impl Engine {
+    /// An engine with these settings.
+    pub fn new(settings: Settings) -> Self {
+        Engine { settings, verified: Vec::new() }
+    }
+
+    /// Measures a group of cells that compete, and one of them twice (`turn` picks which, so that groups take different ones): the
+    /// engine's own noise. `sink` gets each result as soon as it is final. Answers whether the group was measured: the deadline may come
+    /// before, and then `sink` has got failures at the most.
+    ///
+    /// # Errors
+    /// Those of `sink`.
+    pub fn measure<E>(
+        &mut self,
+        group: &[Cell],
+        turn: usize,
+        sink: &mut dyn FnMut(Result) -> std::result::Result<(), E>,
+        watch: &mut dyn FnMut(Event<'_>),
+    ) -> std::result::Result<bool, E> {
+        let rounds_started_unix_ms = unix_ms();
+        let mut failed = |cell: &Cell, failure: Failure| {
+            sink(Result { cell: cell.clone(), twin: false, rounds_started_unix_ms, outcome: Outcome::Failed(failure) })
+        };
+        let mut contenders = Vec::new();
+        for cell in group {
+            if self.is_over() {
+                return Ok(false);
+            }
+            watch(Event::Preparing(cell));
+            match self.prepare(cell, false) {
+                Ok(contender) => contenders.push(contender),
+                Err(failure) => {
+                    failed(cell, failure)?;
+                    watch(Event::Done(self.settings.rounds as u64));
+                }
+            }
+            watch(Event::Done(1));
+        }
+        if !contenders.is_empty() {
+            let cell = contenders[turn % contenders.len()].cell;
+            watch(Event::Preparing(cell));
+            // The first one was ready a moment ago; if this one fails, its record tells.
+            contenders.extend(self.prepare(cell, true).ok());
+        }
+        watch(Event::Done(1));
+        for round in 0..self.settings.rounds {
+            if self.is_over() && round < FEWEST_ROUNDS {
+                return Ok(false);
+            }
+            if self.is_over() {
+                break;
+            }
+            for turn in order::of_round(round, contenders.len()) {
+                contenders[turn].sample(self.settings.timeout);
+                watch(Event::Done(1));
+            }
+        }
+        for contender in contenders {
+            let (cell, twin) = (contender.cell.clone(), contender.twin);
+            sink(Result { cell, twin, rounds_started_unix_ms, outcome: contender.finish(self.settings.timeout) })?;
+        }
+        Ok(true)
+    }
+
+    fn is_over(&self) -> bool {
+        self.settings.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    fn prepare<'a>(&mut self, cell: &'a Cell, twin: bool) -> std::result::Result<Contender<'a>, Failure> {
+        let (mut child, start) = Child::start(&self.settings.program, cell, self.settings.timeout)?;
+        let sample_ns = u64::try_from(self.settings.sample.as_nanos()).unwrap_or(u64::MAX);
+        let key = (cell.backend.clone(), cell.scalar, cell.threads);
+        let verify = !self.verified.contains(&key);
+        let task = Task { cell: cell.clone(), verify, sample_ns, flush_bytes: self.settings.flush_bytes };
+        match child.ask(&Request::Prepare(task), "preparation", self.settings.timeout)? {
+            Reply::Ready(prepared) => {
+                if verify {
+                    self.verified.push(key);
+                }
+                let samples = Vec::with_capacity(self.settings.rounds);
+                Ok(Contender { cell, twin, start, prepared, samples, child: Ok(child) })
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+impl Contender<'_> {
+    fn sample(&mut self, timeout: Duration) {
+        let Ok(child) = &mut self.child else { return };
+        match child.ask(&Request::Sample, "a sample", timeout) {
+            Ok(Reply::Sampled(sample)) => self.samples.push(sample),
+            Ok(other) => self.child = Err(unexpected(&other)),
+            Err(failure) => self.child = Err(failure),
+        }
+    }
+
+    fn finish(self, timeout: Duration) -> Outcome {
+        let Contender { start, prepared, samples, child, .. } = self;
+        let last = child.and_then(|mut child| child.ask(&Request::Finish, "its end", timeout));
+        let peak_memory_bytes = match last {
+            Ok(Reply::Finished { peak_memory_bytes }) => peak_memory_bytes,
+            Ok(other) => return Outcome::Failed(unexpected(&other)),
+            Err(failure) => return Outcome::Failed(failure),
+        };
+        let Prepared { library, threads_got, environment, data_sha256, open_ns, plan_ns, first_ns, repeats } = prepared;
+        Outcome::Measured(Measured {
+            library,
+            threads_got,
+            environment,
+            data_sha256,
+            start_ns: u64::try_from(start.as_nanos()).unwrap_or(u64::MAX),
+            open_ns,
+            plan_ns,
+            first_ns,
+            peak_memory_bytes,
+            repeats,
+            wall_ns: samples.iter().map(|sample| sample.wall_ns).collect(),
+            cpu_ns: samples.iter().map(|sample| sample.cpu_ns).collect(),
+            restless: samples.iter().map(|sample| u32::from(!sample.quiet)).sum(),
+        })
+    }
+}
+
+fn unexpected(reply: &Reply) -> Failure {
+    Failure { cause: Cause::Protocol, message: format!("it answered {reply:?}, which nobody had asked for") }
+}
+
+fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64)
+}

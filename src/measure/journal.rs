@@ -1,0 +1,87 @@
+//! Record files: JSON Lines, appended to and never rewritten. A line is written at once and synced, so that a run may be killed at
+//! any moment; a last line without its end is dropped on reading.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::record::{Record, SCHEMA};
+use crate::error::{Error, Result};
+
+/// A record file that is being written. One writer at a time: the file is locked.
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+}
+
+impl Journal {
+    /// Opens or creates the file; answers what is in it too. A torn last line is cut off.
+    ///
+    /// # Errors
+    /// [`Error::Io`] (also where another process is writing it), [`Error::Record`] for a line that is none.
+    pub fn open(path: &Path) -> Result<(Self, Vec<Record>)> {
+        let failed = |action| move |source| Error::Io { action, path: path.into(), source };
+        let mut file =
+            OpenOptions::new().read(true).append(true).create(true).open(path).map_err(failed("open for writing"))?;
+        file.try_lock().map_err(|error| failed("lock")(error.into()))?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).map_err(failed("read"))?;
+        let records = parse(path, &text)?;
+        let whole = whole_lines(&text).len();
+        if whole < text.len() {
+            file.set_len(whole as u64).map_err(failed("cut the torn last line off"))?;
+        }
+        Ok((Journal { file, path: path.into() }, records))
+    }
+
+    /// Adds a record; on the disk when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn append(&mut self, record: &Record) -> Result<()> {
+        let mut line = serde_json::to_string(record).expect("records are plain data");
+        line.push('\n');
+        let outcome = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
+        outcome.map_err(|source| Error::Io { action: "write", path: self.path.clone(), source })
+    }
+}
+
+/// Reads a record file.
+///
+/// # Errors
+/// [`Error::Io`], or [`Error::Record`] for a line that is no record, naming its number. A last line without its end is none.
+pub fn read(path: &Path) -> Result<Vec<Record>> {
+    let text = std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.into(), source })?;
+    parse(path, &text)
+}
+
+/// Everything up to the last line's end.
+fn whole_lines(text: &[u8]) -> &[u8] {
+    let end = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+    &text[..end]
+}
+
+fn parse(path: &Path, text: &[u8]) -> Result<Vec<Record>> {
+    let whole = whole_lines(text);
+    let lines = whole.strip_suffix(b"\n").map(|lines| lines.split(|&byte| byte == b'\n'));
+    lines.into_iter().flatten().enumerate().map(|(index, line)| parse_line(path, index + 1, line)).collect()
+}
+
+/// What every version of the format has.
+#[derive(Deserialize)]
+struct Head {
+    schema: u32,
+}
+
+fn parse_line(path: &Path, line: usize, text: &[u8]) -> Result<Record> {
+    let refuse = |problem: String| Error::Record { path: path.into(), line, problem };
+    let Head { schema } = serde_json::from_slice(text).map_err(|error| refuse(format!("it is no record: {error}")))?;
+    if schema != SCHEMA {
+        return Err(refuse(format!(
+            "its schema is {schema}, and this version reads {SCHEMA}; read it with the version that wrote it"
+        )));
+    }
+    serde_json::from_slice(text).map_err(|error| refuse(error.to_string()))
+}

@@ -1,0 +1,116 @@
+//! What parent and measured child say to each other: one JSON value a line, requests on the child's standard input, replies on its
+//! standard output. Private to one version of the program; what lasts is in `record`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::cell::Cell;
+
+/// From the parent.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Request {
+    /// Get ready to sample this cell. Comes first and once.
+    Prepare(Task),
+    /// Take one sample.
+    Sample,
+    /// Say how much memory it took, and end.
+    Finish,
+}
+
+/// What to sample, and how.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Task {
+    pub cell: Cell,
+    /// Whether to verify the backend; a child of this run has passed otherwise.
+    pub verify: bool,
+    /// How long a sample should take, about.
+    pub sample_ns: u64,
+    /// Before each sample, walk over that many bytes; a sample is one pass then.
+    pub flush_bytes: Option<usize>,
+}
+
+/// From the child.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Reply {
+    /// The process has started. Comes unasked.
+    Started,
+    /// Verified, planned, calibrated and quiet.
+    Ready(Prepared),
+    /// One sample, and quiet again.
+    Sampled(Sample),
+    /// The last word.
+    Finished {
+        /// The most memory that was resident, with data, without verification; none where the system does not tell.
+        peak_memory_bytes: Option<u64>,
+    },
+    /// It cannot go on.
+    Failed(Failure),
+}
+
+/// What is known before the first sample. The fields end up in the record, where they are documented.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Prepared {
+    pub library: String,
+    pub threads_got: usize,
+    pub environment: BTreeMap<String, String>,
+    pub data_sha256: String,
+    pub open_ns: u64,
+    pub plan_ns: u64,
+    pub first_ns: u64,
+    pub repeats: u64,
+}
+
+/// One timed run of all repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sample {
+    pub wall_ns: u64,
+    /// CPU time of all threads meanwhile.
+    pub cpu_ns: u64,
+    /// Whether the process was quiet again before the time for that was up.
+    pub quiet: bool,
+}
+
+/// Why there is no time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// What kind of failure.
+    pub cause: Cause,
+    /// What was going on, what was found, and the last words on standard error where a child died.
+    pub message: String,
+}
+
+/// The kinds of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// It computes wrong numbers.
+    Verification,
+    /// The backend or the library reported an error.
+    Error,
+    /// The child died: by a signal, or with an exit code.
+    Crash,
+    /// It did not answer in time and was killed.
+    Timeout,
+    /// It answered with something that is no answer, most likely because the backend writes to standard output.
+    Protocol,
+}
+
+impl Cause {
+    /// The name that records and reports use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cause::Verification => "verification",
+            Cause::Error => "error",
+            Cause::Crash => "crash",
+            Cause::Timeout => "timeout",
+            Cause::Protocol => "protocol",
+        }
+    }
+}

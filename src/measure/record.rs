@@ -1,0 +1,155 @@
+//! Records: what a run leaves behind, raw. Medians, rates and intervals are derived on reading, in `compare`; docs/records.md has
+//! the format for readers in other languages. Files are in `journal`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use super::protocol::{Cause, Failure};
+use crate::data::Sha256;
+use crate::machine::{Facts, Roofline};
+use crate::measure::Cell;
+
+/// The version of the format; every line carries it. It changes when a field changes its meaning, goes, or becomes required.
+pub const SCHEMA: u32 = 1;
+
+/// One line of a record file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Record {
+    /// A machine, which cells refer to. Comes before its cells.
+    Machine(Machine),
+    /// A cell: its samples, or why there are none.
+    Cell(CellRecord),
+}
+
+/// A machine and its measured limits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// What cells call it: the start of the SHA-256 of the facts.
+    pub id: String,
+    /// CPU, instruction sets, caches, quota, operating system.
+    pub facts: Facts,
+    /// Peak and bandwidth as measured before the first cell.
+    pub roofline: Roofline,
+}
+
+/// One measured cell, with everything needed to reproduce it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CellRecord {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// What was measured.
+    pub cell: Cell,
+    /// Whether this is the second child of the same cell in the same rounds: the two show the engine's own noise.
+    pub twin: bool,
+    /// Whether each sample was one pass with flushed caches.
+    pub cold_cache: bool,
+    /// [`Machine::id`].
+    pub machine: String,
+    /// The program that measured.
+    pub tool: Tool,
+    /// The command line.
+    pub command: Vec<String>,
+    /// When its rounds began, in milliseconds since 1970. Cells with the same value were sampled in the same rounds: their n-th
+    /// samples are neighbours in time.
+    pub rounds_started_unix_ms: u64,
+    /// Samples or failure.
+    pub outcome: Outcome,
+}
+
+/// Version and revision of the program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tool {
+    /// Of the layerbench library.
+    pub version: String,
+    /// The git revision that `LAYERBENCH_REVISION` named when it was built, or `unknown`.
+    pub revision: String,
+}
+
+impl Tool {
+    /// This program.
+    pub fn this() -> Self {
+        let revision = option_env!("LAYERBENCH_REVISION").filter(|revision| !revision.is_empty());
+        Tool { version: env!("CARGO_PKG_VERSION").into(), revision: revision.unwrap_or("unknown").into() }
+    }
+}
+
+/// How it went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// There are samples.
+    Measured(Measured),
+    /// There are none.
+    Failed(Failure),
+}
+
+/// What was measured. Times are in nanoseconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measured {
+    /// What computed, as the engine says: library, version, kernel.
+    pub library: String,
+    /// The threads that the engine says it has; asked for are the cell's. How busy they were is `cpu_ns` over `wall_ns`.
+    pub threads_got: usize,
+    /// The variables that numerical libraries listen to, as the child found them.
+    pub environment: BTreeMap<String, String>,
+    /// Of X and Y ([`Examples::sha256`](crate::data::Examples::sha256)).
+    pub data_sha256: String,
+    /// From starting the process to its first word: the same executable for every backend, with all its libraries.
+    pub start_ns: u64,
+    /// Opening the engine.
+    pub open_ns: u64,
+    /// Planning the layers, with everything that is allocated once.
+    pub plan_ns: u64,
+    /// The first pass of the process.
+    pub first_ns: u64,
+    /// The most memory that was resident, with the data, without verification; none where the system does not tell.
+    pub peak_memory_bytes: Option<u64>,
+    /// Passes of one sample.
+    pub repeats: u64,
+    /// Wall time of each sample, of all its passes.
+    pub wall_ns: Vec<u64>,
+    /// CPU time of all threads during each sample.
+    pub cpu_ns: Vec<u64>,
+    /// Samples after which the process did not come to rest in time: the next one's neighbours may have been disturbed.
+    pub restless: u32,
+}
+
+impl CellRecord {
+    /// Whether a run that wants `other` has it in this record.
+    pub fn is_of(&self, cell: &Cell, cold_cache: bool, machine: &str) -> bool {
+        !self.twin
+            && self.cell == *cell
+            && self.cold_cache == cold_cache
+            && self.machine == machine
+            && self.tool == Tool::this()
+    }
+
+    /// The samples, where there are any.
+    pub fn measured(&self) -> Option<&Measured> {
+        match &self.outcome {
+            Outcome::Measured(measured) => Some(measured),
+            Outcome::Failed(_) => None,
+        }
+    }
+}
+
+impl Machine {
+    /// A machine as it stands in records.
+    pub fn new(facts: Facts, roofline: Roofline) -> Self {
+        Machine { schema: SCHEMA, id: Machine::id_of(&facts), facts, roofline }
+    }
+
+    /// What cells call a machine with these facts.
+    pub fn id_of(facts: &Facts) -> String {
+        let text = serde_json::to_string(facts).expect("facts are plain data");
+        Sha256::of(text).to_string()[..16].to_owned()
+    }
+}

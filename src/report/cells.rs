@@ -1,0 +1,50 @@
+//! Measured cells, one a row: times, rates, and how far they are from what the machine could do.
+
+use super::table::{Column, Table, Value};
+use crate::compare::Results;
+use crate::measure::record::Outcome;
+
+const COLUMNS: [Column; 13] = [
+    Column { key: "cell", title: "cell" },
+    Column { key: "cold_cache", title: "caches" },
+    Column { key: "median_ns", title: "median" },
+    Column { key: "deviation_ns", title: "deviation" },
+    Column { key: "low_ns", title: "95% from" },
+    Column { key: "high_ns", title: "to" },
+    Column { key: "gflops", title: "GFLOP/s" },
+    Column { key: "roofline_share", title: "of roofline" },
+    Column { key: "busy_threads", title: "busy threads" },
+    Column { key: "first_ns", title: "first call" },
+    Column { key: "plan_ns", title: "plan" },
+    Column { key: "peak_memory_bytes", title: "memory MB" },
+    Column { key: "error", title: "error" },
+];
+
+/// All cells of `results`, failed ones too.
+pub fn cells(results: &Results) -> Table {
+    let rows = results.cells().iter().map(|record| {
+        let summary = results.summary(record);
+        let of = |value: &dyn Fn(&crate::compare::Summary) -> Value| summary.as_ref().map_or(Value::None, value);
+        let measured = record.measured();
+        let error = match &record.outcome {
+            Outcome::Measured(_) => Value::Text(String::new()),
+            Outcome::Failed(failure) => Value::Text(format!("{}: {}", failure.cause.name(), failure.message)),
+        };
+        vec![
+            Value::Text(record.cell.to_string()),
+            Value::Flag { is: record.cold_cache, mark: "cold" },
+            of(&|summary| Value::Nanoseconds(summary.median_ns)),
+            of(&|summary| Value::Nanoseconds(summary.deviation_ns)),
+            of(&|summary| Value::or_none(summary.interval_ns, |(low, _)| Value::Nanoseconds(low))),
+            of(&|summary| Value::or_none(summary.interval_ns, |(_, high)| Value::Nanoseconds(high))),
+            of(&|summary| Value::Number(summary.gflops)),
+            of(&|summary| Value::or_none(summary.roofline_share, Value::Share)),
+            of(&|summary| Value::Number(summary.busy_threads)),
+            Value::or_none(measured, |measured| Value::Nanoseconds(measured.first_ns as f64)),
+            Value::or_none(measured, |measured| Value::Nanoseconds(measured.plan_ns as f64)),
+            Value::or_none(measured.and_then(|measured| measured.peak_memory_bytes), Value::Bytes),
+            error,
+        ]
+    });
+    Table { columns: COLUMNS.to_vec(), rows: rows.collect() }
+}

@@ -1,0 +1,37 @@
+//! What changed from one record file to another, as a table.
+
+use super::table::{Column, Table, Value};
+use crate::compare::difference::{Difference, Verdict};
+
+const COLUMNS: [Column; 8] = [
+    Column { key: "cell", title: "cell" },
+    Column { key: "first_ns", title: "first" },
+    Column { key: "second_ns", title: "second" },
+    Column { key: "ratio", title: "ratio" },
+    Column { key: "low", title: "95% from" },
+    Column { key: "high", title: "to" },
+    Column { key: "verdict", title: "verdict" },
+    Column { key: "reason", title: "reason" },
+];
+
+/// One row per cell; the ratio is the second time over the first.
+pub fn difference(differences: &[Difference]) -> Table {
+    let row = |difference: &Difference| {
+        let Difference { id, median_ns, ratio, verdict } = difference;
+        let reason = match verdict {
+            Verdict::NotComparable(reason) => reason.clone(),
+            _ => String::new(),
+        };
+        vec![
+            Value::Text(id.clone()),
+            Value::or_none(median_ns[0], Value::Nanoseconds),
+            Value::or_none(median_ns[1], Value::Nanoseconds),
+            Value::or_none(*ratio, |(ratio, _)| Value::Ratio(ratio)),
+            Value::or_none(*ratio, |(_, (low, _))| Value::Ratio(low)),
+            Value::or_none(*ratio, |(_, (_, high))| Value::Ratio(high)),
+            Value::Text(verdict.name().into()),
+            Value::Text(reason),
+        ]
+    };
+    Table { columns: COLUMNS.to_vec(), rows: differences.iter().map(row).collect() }
+}

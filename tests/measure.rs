@@ -1,0 +1,315 @@
+//! `measure`, `rank` and `diff` as a user runs them: what is selected, kept, resumed and compared.
+//!
+//! LAYERBENCH_SOAK=1 (scripts/soak) runs the long versions: 200 kills, and five times two runs over the same cells.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use assert_cmd::Command;
+use layerbench::compare::Results;
+use layerbench::compare::difference::{Verdict, differences};
+use layerbench::measure::journal;
+use layerbench::measure::record::Record;
+use layerbench::network::NumpyRandom;
+use predicates::prelude::*;
+use predicates::str::contains;
+
+fn layerbench() -> Command {
+    Command::cargo_bin("layerbench").expect("it was built")
+}
+
+fn is_soak() -> bool {
+    std::env::var_os("LAYERBENCH_SOAK").is_some()
+}
+
+fn results(path: &Path) -> Results {
+    Results::new(journal::read(path).expect("a record file"))
+}
+
+fn ids(path: &Path) -> Vec<String> {
+    results(path).cells().iter().map(|record| record.cell.to_string()).collect()
+}
+
+/// Four cells of two backends, measured shortly.
+const QUICK: [&str; 13] = [
+    "measure",
+    "-w",
+    "^planar$",
+    "-s",
+    "f64",
+    "-m",
+    "forward|backward",
+    "-e",
+    "naive|ndarray",
+    "--rounds",
+    "6",
+    "--sample-ms",
+    "2",
+];
+
+#[test]
+fn list_shows_what_the_filters_take() {
+    layerbench()
+        .args(["measure", "--list", "-e", "^naive$", "-w", "l-layer", "-s", "f64"])
+        .assert()
+        .code(0)
+        .stdout("forward/naive/l-layer-f64-1\nbackward/naive/l-layer-f64-1\nstep/naive/l-layer-f64-1\ntrain/naive/l-layer-f64-1\n");
+    layerbench()
+        .args(["measure", "--list", "-f", "step/rayon/digits-b8-f32", "-t", "3"])
+        .assert()
+        .code(0)
+        .stdout("step/rayon/digits-b8-f32-3\n");
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_exit_code_2() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bad_toml = folder.path().join("bad.toml");
+    std::fs::write(&bad_toml, "[[workload]]\nname = 'mine'\nlayers = [3, 0]\nbatch = 1\ninit = 'he'\n")
+        .expect("written");
+    let bad_toml = bad_toml.to_str().expect("UTF-8");
+    for (args, part) in [
+        (&["measure"][..], "--output"),
+        (&["measure", "--list", "-e", "cublas"], "no cell fits"),
+        (&["measure", "--list", "-f", "("], "invalid value"),
+        (&["measure", "--list", "-t", "0"], "invalid value"),
+        (&["measure", "--list", "--rounds", "0"], "invalid value"),
+        (&["measure", "--list", "--timeout", "nan"], "positive number of seconds"),
+        (&["measure", "--list", "--max-time=-1"], "positive number of seconds"),
+        (&["measure", "--list", "--workloads", "no-such.toml"], "no-such.toml"),
+        (&["measure", "--list", "--workloads", bad_toml], "workload `mine`: `layers`"),
+        (&["measure", "-o", "no/such/folder/records.jsonl"], "no/such/folder"),
+        (&["rank"], "FILE"),
+        (&["rank", "no-such.jsonl"], "no-such.jsonl"),
+        (&["rank", bad_toml], "bad.toml:1: it is no record"),
+        (&["diff", "no-such.jsonl"], "SECOND"),
+    ] {
+        layerbench().args(args).assert().code(2).stdout("").stderr(contains(part));
+    }
+}
+
+#[test]
+fn a_run_is_recorded_resumed_ranked_and_compared() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.jsonl");
+    let measure = |path: &Path, extra: &[&str]| {
+        let mut command = layerbench();
+        command.args(QUICK).arg("-o").arg(path).args(extra).timeout(Duration::from_secs(300));
+        command.assert()
+    };
+    // Half of it first.
+    measure(&path, &["-f", "forward"]).code(0).stderr(contains("done    forward/naive/planar-f64-1"));
+    let forward = ["forward/naive/planar-f64-1", "forward/ndarray/planar-f64-1"];
+    assert_eq!(ids(&path), forward);
+    let first = std::fs::read(&path).expect("written");
+
+    // A torn line, as a killed run leaves it, is dropped; what is there is neither measured again nor changed.
+    let mut torn = first.clone();
+    torn.extend_from_slice(&first[..first.len() / 3]);
+    while torn.last() == Some(&b'\n') {
+        torn.pop();
+    }
+    std::fs::write(&path, torn).expect("written");
+    measure(&path, &[]).code(0).stderr(contains("2 of 4 cells are in").and(contains("forward/naive").not()));
+    let all = std::fs::read(&path).expect("written");
+    assert!(all.starts_with(&first));
+    assert_eq!(ids(&path).len(), 4);
+    measure(&path, &[]).code(0).stderr(contains("4 of 4 cells are in"));
+    assert_eq!(std::fs::read(&path).expect("written"), all);
+
+    for record in results(&path).cells() {
+        let measured = record.measured().expect("it can be measured");
+        assert_eq!((measured.wall_ns.len(), measured.cpu_ns.len(), measured.threads_got), (6, 6, 1), "{}", record.cell);
+        assert!(measured.repeats > 1 && measured.first_ns > 0 && measured.data_sha256.len() == 64);
+        assert_eq!(measured.environment["OPENBLAS_NUM_THREADS"], "1");
+        assert_eq!(measured.environment["OPENBLAS_THREAD_TIMEOUT"], "10");
+        assert!(record.command.contains(&"measure".into()));
+        let memory = measured.peak_memory_bytes;
+        assert!(!cfg!(target_os = "linux") || memory.is_some_and(|bytes| bytes > 1 << 20), "{memory:?}");
+        let summary = results(&path).summary(record).expect("it was measured");
+        assert!(summary.gflops > 0.0 && summary.roofline_share.is_some_and(|share| share > 0.0), "{summary:?}");
+    }
+    // An A/A pair for each phase's rounds.
+    assert_eq!(results(&path).twin_logs().len(), 2);
+
+    // In every format the same two contenders.
+    for (format, parts) in [
+        ("text", ["naive", "ndarray"]),
+        ("csv", ["overall,1,", ",ndarray,1,"]),
+        ("markdown", ["| overall | 1 |", "| ndarray | 1 |"]),
+        ("json", ["\"phase\": \"overall\"", "\"backend\": \"ndarray\""]),
+    ] {
+        let rank = layerbench().arg("rank").arg(&path).args(["--format", format]).assert().code(0);
+        rank.stdout(contains(parts[0]).and(contains(parts[1])));
+    }
+    layerbench().args(["rank", "--cells", "--format", "csv"]).arg(&path).assert().code(0).stdout(contains(forward[0]));
+
+    // Against itself nothing differs; against half of itself half is missing.
+    layerbench()
+        .arg("diff")
+        .args([&path, &path])
+        .assert()
+        .code(0)
+        .stdout(contains("0 faster, 0 slower, 4 no difference"));
+    let half = folder.path().join("half.jsonl");
+    std::fs::write(&half, &first).expect("written");
+    layerbench()
+        .arg("diff")
+        .args([&half, &path])
+        .assert()
+        .code(0)
+        .stdout(contains("2 no difference, 2 not comparable").and(contains("it is in the second file only")));
+}
+
+#[test]
+fn another_library_or_machine_is_not_compared() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.jsonl");
+    layerbench().args(QUICK).args(["-f", "forward/naive", "-o"]).arg(&path).assert().code(0);
+    let text = std::fs::read_to_string(&path).expect("written");
+    for (from, to, part) in [
+        ("\"library\":\"", "\"library\":\"another ", "the library differs: another "),
+        ("\"architecture\":\"", "\"architecture\":\"other-", "the machines differ: architecture is"),
+        ("\"data_sha256\":\"", "\"data_sha256\":\"0", "the data differs"),
+        ("\"batch\":400", "\"batch\":401", "the workload's definition differs"),
+    ] {
+        let other = folder.path().join("b.jsonl");
+        let mut changed = text.replace(from, to);
+        assert_ne!(changed, text, "{from}");
+        if from.contains("architecture") {
+            // Another machine has another id.
+            let id =
+                text.split("\"id\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a machine has an id");
+            changed = changed.replace(id, "0123456789abcdef");
+        }
+        std::fs::write(&other, changed).expect("written");
+        let diff = layerbench().arg("diff").args([&other, &path]).assert().code(0);
+        diff.stdout(contains("1 not comparable").and(contains(part)));
+    }
+}
+
+#[test]
+fn cold_caches_and_a_time_limit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("cold.jsonl");
+    let cold = ["-f", "forward/naive", "--cold-cache", "-o"];
+    layerbench().args(QUICK).args(cold).arg(&path).assert().code(0).stdout(contains(" cold "));
+    let results = results(&path);
+    let record = &results.cells()[0];
+    assert!(record.cold_cache && record.measured().is_some_and(|measured| measured.repeats == 1));
+
+    let path = folder.path().join("short.jsonl");
+    let limited = layerbench().args(QUICK).args(["--max-time", "0.001", "-o"]).arg(&path).assert().code(0);
+    limited.stderr(contains("out of time: 4 cells are left"));
+    assert!(ids(&path).is_empty());
+}
+
+#[test]
+fn two_runs_cannot_write_one_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.jsonl");
+    let (_journal, records) = journal::Journal::open(&path).expect("a new file");
+    assert!(records.is_empty());
+    layerbench().args(QUICK).arg("-o").arg(&path).assert().code(2).stderr(contains("cannot lock"));
+}
+
+#[test]
+fn killed_at_any_moment_a_run_loses_no_finished_cell() {
+    let kills = if is_soak() { 200 } else { 3 };
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut random = NumpyRandom::new(1);
+    let (mut file, mut longest) = (0, Duration::from_secs(8));
+    let mut finished: Vec<String> = Vec::new();
+    for kill in 0..kills {
+        let path = folder.path().join(format!("{file}.jsonl"));
+        let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("layerbench"))
+            .args(QUICK)
+            .arg("-o")
+            .arg(&path)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it was built");
+        let start = Instant::now();
+        std::thread::sleep(longest.mul_f64(random.uniform()));
+        let ended = child.try_wait().expect("it is ours").is_some();
+        // SIGKILL: it cannot clean up.
+        let _ = child.kill();
+        child.wait().expect("it is ours");
+        let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let mut line = String::new();
+        while stderr.read_line(&mut line).expect("text") > 0 {
+            if let Some((_, id)) = line.trim_end().split_once(" done    ") {
+                finished.push(id.to_owned());
+            }
+            line.clear();
+        }
+        let mut rest = String::new();
+        stderr.read_to_string(&mut rest).expect("text");
+        if path.exists() {
+            // Every line but a torn last one is a whole record, and every cell that was said to be done is there.
+            let there = ids(&path);
+            for id in &finished {
+                assert!(there.contains(id), "kill {kill}: {id} was finished and is lost; there are {there:?}");
+            }
+            assert!(there.len() <= 4);
+        } else {
+            assert!(finished.is_empty());
+        }
+        if ended {
+            assert_eq!(finished.len(), 4, "kill {kill}: a run that ended has all cells");
+            longest = longest.min(start.elapsed());
+            file += 1;
+            finished.clear();
+        }
+    }
+}
+
+/// The interval of the ratio of medians contains 1 in at least 95% of the cells when nothing was changed.
+#[test]
+fn two_runs_over_the_same_cells_agree() {
+    let (repetitions, wanted) = if is_soak() { (5, 0.95) } else { (1, 0.5) };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut agreed, mut all) = (0, 0);
+    for repetition in 0..repetitions {
+        let [a, b] = ["a", "b"].map(|name| {
+            let path = folder.path().join(format!("{name}{repetition}.jsonl"));
+            let mut command = layerbench();
+            if is_soak() {
+                // Twenty cells, from microseconds to milliseconds.
+                let cells = "(forward|step)/.*/(planar|digits-b64)-|step/.*/two-layer-";
+                command.args(["measure", "-f", cells, "-s", "f64", "-t", "1", "--rounds", "15"]);
+            } else {
+                command.args(QUICK);
+            }
+            command.arg("-o").arg(&path).timeout(Duration::from_secs(1200)).assert().code(0);
+            results(&path)
+        });
+        for difference in differences(&a, &b) {
+            match &difference.verdict {
+                Verdict::NotComparable(reason) => panic!("{}: {reason}", difference.id),
+                verdict => agreed += usize::from(*verdict == Verdict::NoDifference),
+            }
+            let (ratio, interval) = difference.ratio.expect("comparable");
+            println!("{:<40} {ratio:.3} {interval:.3?} {}", difference.id, difference.verdict);
+            all += 1;
+        }
+    }
+    println!("{agreed} of {all} agree");
+    assert!(agreed as f64 >= wanted * all as f64, "{agreed} of {all} agree");
+}
+
+#[test]
+fn a_machine_stands_before_its_cells() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.jsonl");
+    layerbench().args(QUICK).args(["-f", "forward/naive", "-o"]).arg(&path).assert().code(0);
+    let records = journal::read(&path).expect("a record file");
+    let [Record::Machine(machine), Record::Cell(cell), Record::Cell(twin)] = records.as_slice() else {
+        panic!("{records:?}");
+    };
+    assert_eq!((&cell.machine, cell.twin, twin.twin), (&machine.id, false, true));
+    assert_eq!(cell.rounds_started_unix_ms, twin.rounds_started_unix_ms);
+}
