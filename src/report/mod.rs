@@ -1,6 +1,7 @@
 //! How results are shown: one file per format. Nothing is measured or decided here.
 
 mod ranking;
+pub mod verification;
 
 pub use ranking::ranking;
 
