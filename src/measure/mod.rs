@@ -2,6 +2,8 @@
 //!
 //! Measured is what passed verification; the callers see to that.
 
+#[cfg(feature = "criterion")]
+pub mod criterion;
 mod job;
 mod quiet;
 mod rounds;

@@ -15,7 +15,7 @@ pub mod fixture;
 pub mod reference;
 mod suite;
 pub mod tolerances;
-mod trial;
+pub(crate) mod trial;
 
 use std::collections::BTreeMap;
 use std::fmt;
