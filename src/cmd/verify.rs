@@ -1,5 +1,6 @@
 //! `verify`: holds backends against the checks and fixtures, and reports as text, JSON or JUnit.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use crate::report::verification::{Verification, line};
 use crate::scalar::ScalarKind;
 use crate::verify::cases::{Depth, Shape};
 use crate::verify::checks::Tier;
-use crate::verify::{Outcome, Status, Suite, fixture};
+use crate::verify::{Outcome, Status, Suite, faults, fixture};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -51,6 +52,9 @@ pub(crate) struct Args {
     /// Fail where this backend is unavailable or was left out of the build; may be given several times
     #[arg(long = "require", value_name = "NAME")]
     required: Vec<String>,
+    /// Instead of backends, the seeded bugs: which checks catch each; exit code 1 where one that must does not
+    #[arg(long, conflicts_with_all = ["backends", "fixtures", "tiers", "shape", "seed", "threads", "full", "required", "output"])]
+    faults: bool,
     /// What the report is written as
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -68,6 +72,9 @@ enum Format {
 }
 
 pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+    if args.faults {
+        return fault_table(out);
+    }
     let entries = chosen(registry, &args.backends)?;
     let missing = missing(args, registry)?;
     let suite = suite(args)?;
@@ -129,6 +136,41 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
         bail!("nothing was checked: no check passed on any backend");
     }
     Ok(Verdict::Fine)
+}
+
+/// A line for each fault, then the checks that alone catch some.
+fn fault_table(out: &mut dyn Write) -> anyhow::Result<Verdict> {
+    let mut verdict = Verdict::Fine;
+    let mut only = BTreeMap::<String, Vec<&str>>::new();
+    writeln!(out, "{:<32} {:<9} {:<6} caught by (named in advance: *)", "fault", "site", "caught")?;
+    let faults = faults::catalogue();
+    for fault in &faults {
+        let caught = fault.caught(&[]);
+        let missed: Vec<_> = fault.caught_by.iter().filter(|name| !caught.iter().any(|c| c == *name)).collect();
+        let star =
+            |name: &String| if fault.caught_by.contains(&name.as_str()) { format!("*{name}") } else { name.clone() };
+        let list: Vec<_> = caught.iter().map(star).collect();
+        writeln!(out, "{:<32} {:<9} {:<6} {}", fault.name, fault.site, caught.len(), list.join(" "))?;
+        if !missed.is_empty() {
+            verdict = Verdict::Incorrect;
+            writeln!(out, "{:<32} NOT CAUGHT by {missed:?}", "")?;
+        }
+        if let [alone] = &caught[..] {
+            only.entry(alone.clone()).or_default().push(fault.name);
+        }
+        out.flush()?;
+    }
+    writeln!(out, "\nchecks that alone catch a fault")?;
+    for (check, names) in only {
+        writeln!(out, "{check:<32} {}", names.join(" "))?;
+    }
+    let mut alarms = 0;
+    for scalar in ScalarKind::ALL {
+        Suite::new(Depth::Quick)
+            .run(&faults::control(), scalar, &mut |outcome| alarms += usize::from(outcome.failed()));
+    }
+    writeln!(out, "\n{} faults; the same code without one: {alarms} alarms", faults.len())?;
+    Ok(if alarms == 0 { verdict } else { Verdict::Incorrect })
 }
 
 fn suite(args: &Args) -> anyhow::Result<Suite> {
