@@ -28,9 +28,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Backends (with the reason where one is unavailable) and workloads
+    /// Backends (with the reason where one is unavailable), workloads and checks
     List(cmd::list::Args),
-    /// Runs every fixture case and the exact check on every backend
+    /// Holds every backend against fixtures, exact arithmetic, error bounds, gradients and the contracts of the layer trait
     Verify(cmd::verify::Args),
     /// Times backends on workloads into a record file; verifies first, resumes
     Measure(cmd::measure::Args),

@@ -35,17 +35,17 @@ fn list_names_every_backend() {
 #[test]
 fn verify_passes_and_counts() {
     layerbench()
-        .args(["verify", "--backend", "naive", "--scalar", "f64"])
+        .args(["verify", "--quick", "--backend", "naive", "--scalar", "f64"])
         .assert()
         .code(0)
-        .stdout(contains("40 passed, 0 failed").and(contains("PASSED      naive      f64 linear_forward ")));
+        .stdout(contains("65 passed, 0 failed, 2 skipped").and(contains("PASSED      naive      f64 linear_forward ")));
     // The project's own folder: manifest, curves and random numbers are no cases and are passed over.
     layerbench()
-        .args(["verify", "--backend", "naive", "--backend", "rayon", "--fixtures"])
+        .args(["verify", "--backend", "naive", "--backend", "rayon", "--tier", "t2", "--fixtures"])
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures"))
         .assert()
         .code(0)
-        .stdout(contains("160 passed, 0 failed"))
+        .stdout(contains("156 passed, 0 failed"))
         .stderr(contains("manifest.json has no `cases`: passed over"));
 }
 
@@ -59,7 +59,7 @@ fn a_wrong_digit_is_exit_code_1_with_the_place() {
     let path = folder.path().join("wrong.json");
     std::fs::write(&path, wrong).expect("written");
     layerbench()
-        .args(["verify", "--scalar", "f64", "--fixtures"])
+        .args(["verify", "--scalar", "f64", "--tier", "t2", "--fixtures"])
         .arg(&path)
         .assert()
         .code(1)

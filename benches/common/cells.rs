@@ -1,7 +1,6 @@
 //! The cells of the forward, backward and training benches: both workloads x every backend x scalar type x threads.
 //! A backend is verified before it is timed. The passes themselves are [`Job`]'s.
 
-use std::cell::LazyCell;
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
@@ -10,7 +9,6 @@ use std::time::Duration;
 use anyhow::anyhow;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput};
-use layerbench::data::{PictureSet, Split};
 use layerbench::measure::{Job, wait_until_quiet};
 use layerbench::verify::{expect_verified, fixture};
 use layerbench::workload::{Phase, Workload};
@@ -40,11 +38,11 @@ impl Iteration {
             // They leave the parameters alone.
             Phase::Forward | Phase::Backward => {
                 job.reset()?;
-                job.run(self.phase, self.passes * iterations)
+                job.run(self.passes * iterations)
             }
-            Phase::Step => (0..iterations).try_fold(Duration::ZERO, |total, _| {
+            Phase::Step | Phase::Train => (0..iterations).try_fold(Duration::ZERO, |total, _| {
                 job.reset()?;
-                Ok(total + job.run(self.phase, self.passes)?)
+                Ok(total + job.run(self.passes)?)
             }),
         }
     }
@@ -53,7 +51,6 @@ impl Iteration {
 /// The cells, and what they share over all groups of a bench.
 pub struct Cells {
     registry: Registry,
-    pictures: LazyCell<PictureSet>,
     /// Why a backend failed verification in a scalar type, or that it did not.
     verdicts: HashMap<(String, ScalarKind), Result<(), String>>,
     well: bool,
@@ -70,7 +67,6 @@ impl Cells {
         }
         Cells {
             registry,
-            pictures: LazyCell::new(|| PictureSet::synthetic(Split::Train)),
             verdicts: HashMap::new(),
             well: true,
         }
@@ -102,12 +98,12 @@ impl Cells {
         iteration: Iteration,
     ) {
         let counts = thread_counts(entry);
-        for workload in Workload::all() {
+        for workload in Workload::reference() {
             // An element is a floating-point operation: criterion's Gelem/s are GFLOP/s.
             group.throughput(Throughput::Elements(iteration.flops(&workload)));
             for &threads in &counts {
                 let cell = format!("{}-{}-{threads}t", workload.name, T::KIND);
-                let open = || self.open::<T>(entry, &workload, threads);
+                let open = || self.open::<T>(entry, &workload, iteration.phase, threads);
                 let outcome = common::bench(group, entry.name(), &cell, open, |job, iterations| {
                     Ok(iteration.time(job, iterations)?)
                 });
@@ -118,7 +114,13 @@ impl Cells {
 
     /// The workload on a verified backend, once nothing else of this process runs. The engine goes with the job: OpenBLAS has one
     /// thread count per process.
-    fn open<T: Scalar>(&mut self, entry: &Entry, workload: &Workload, threads: NonZeroUsize) -> anyhow::Result<Job<T>> {
+    fn open<T: Scalar>(
+        &mut self,
+        entry: &Entry,
+        workload: &Workload,
+        phase: Phase,
+        threads: NonZeroUsize,
+    ) -> anyhow::Result<Job<T>> {
         let verdict = self.verdicts.entry((entry.name().into(), T::KIND)).or_insert_with(|| {
             expect_verified(entry, T::KIND, &thread_counts(entry), &fixture::embedded()).map_err(|e| e.to_string())
         });
@@ -128,7 +130,7 @@ impl Cells {
         if !wait_until_quiet(QUIET_LIMIT) {
             eprintln!("\nWarning: other threads of this process do not stop computing; the next figure is too slow");
         }
-        Ok(Job::new(&entry.open::<T>(threads)?, workload, &self.pictures)?)
+        Ok(Job::new(&entry.open::<T>(threads)?, workload, phase, workload.examples()?)?)
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::Write;
 use crate::backend::Registry;
 use crate::cmd::Verdict;
 use crate::scalar::ScalarKind;
+use crate::verify::checks;
 use crate::workload::{Phase, Workload};
 
 #[derive(clap::Args)]
@@ -35,6 +36,10 @@ pub(crate) fn run(_: &Args, registry: &Registry, out: &mut dyn Write) -> anyhow:
             out,
             "  {name:<12} layers {architecture}, {batch} examples, initial weights {init}; {step:.1} MFLOP a training step"
         )?;
+    }
+    writeln!(out, "\nchecks (beside the fixture cases, tier t2)")?;
+    for check in checks::all() {
+        writeln!(out, "  {:<24} {}", check.name, check.demand)?;
     }
     Ok(Verdict::Fine)
 }

@@ -6,6 +6,8 @@
 
 mod cell;
 mod child;
+#[cfg(feature = "criterion")]
+pub mod criterion;
 pub mod engine;
 mod job;
 pub mod journal;

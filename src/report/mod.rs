@@ -13,6 +13,7 @@ pub mod plot;
 mod ranking;
 pub mod table;
 mod text;
+pub mod verification;
 
 pub use cells::cells;
 pub use difference::difference;

@@ -1,14 +1,22 @@
-//! Is it right? Checks that hold a backend against golden fixtures and exact arithmetic. Nothing is timed here.
+//! Is it right? Checks that hold a backend against golden fixtures, exact arithmetic, error bounds, gradients, trajectories and the
+//! contracts of the layer trait. Nothing is timed here.
 //!
-//! [`fixture`] reads cases, [`actual`] runs them on an engine, [`reference`](mod@reference) computes what must come out with a bound on
-//! its rounding error, [`exact`] needs no bound at all; [`compare`](mod@compare) judges.
+//! A [`Suite`] selects and runs the named [`checks`] over the shapes of [`cases`]; [`fixture`] reads golden cases and [`actual`] runs
+//! them; [`reference`](mod@reference) computes what must come out, with a bound on its rounding error after the table in
+//! [`tolerances`]; [`compare`](mod@compare) judges. [`conformance`] is the whole for a backend of another crate.
 
 pub mod actual;
+pub mod cases;
+pub mod checks;
 pub mod compare;
-pub mod exact;
+pub mod conformance;
+pub mod faults;
 mod fields;
 pub mod fixture;
 pub mod reference;
+mod suite;
+pub mod tolerances;
+pub(crate) mod trial;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,9 +26,13 @@ use ndarray::Array2;
 
 use crate::backend::Entry;
 use crate::error::{Error, Result};
-use crate::scalar::{Scalar, ScalarKind};
+use crate::layer::{Determinism, Reason};
+use crate::scalar::ScalarKind;
+use cases::{Depth, Shape};
+use checks::Tier;
 use compare::Worst;
 use fixture::Case;
+pub use suite::Suite;
 
 /// Named matrices: what a function of the notebook returns. Numbers are (1, 1), lists are (1, n).
 pub type Outputs = BTreeMap<String, Array2<f64>>;
@@ -36,6 +48,8 @@ pub enum Status {
     Skipped(String),
     /// The backend cannot run here, for the reason given.
     Unavailable(String),
+    /// All agreed, and it means little, for the reason given: what was expected is nearly all zeros.
+    Mistrusted(String),
 }
 
 impl fmt::Display for Status {
@@ -45,7 +59,31 @@ impl fmt::Display for Status {
             Status::Failed(_) => "FAILED",
             Status::Skipped(_) => "SKIPPED",
             Status::Unavailable(_) => "UNAVAILABLE",
+            Status::Mistrusted(_) => "MISTRUSTED",
         })
+    }
+}
+
+/// Where in the tables a number came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The thread count.
+    pub threads: usize,
+    /// The shape, in checks that run over shapes.
+    pub shape: Option<Shape>,
+    /// The seed, in checks that are seeded.
+    pub seed: Option<u32>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(shape) = self.shape {
+            write!(f, "shape {shape}, ")?;
+        }
+        if let Some(seed) = self.seed {
+            write!(f, "seed {seed}, ")?;
+        }
+        write!(f, "threads {}", self.threads)
     }
 }
 
@@ -54,24 +92,116 @@ impl fmt::Display for Status {
 pub struct Outcome {
     /// The fixture case, or the name of the check.
     pub check: String,
+    /// The tier; none where it is about the backend as a whole.
+    pub tier: Option<Tier>,
     /// The backend.
     pub backend: String,
+    /// What the backend promises to be bit-identical.
+    pub determinism: Determinism,
     /// The scalar type.
     pub scalar: ScalarKind,
     /// The verdict.
     pub status: Status,
+    /// Cases that were run: shapes, seeds and thread counts.
+    pub executed: usize,
     /// The number that came closest to its bound, or went furthest beyond it.
     pub worst: Option<Worst>,
+    /// Where that was, or where an error was met.
+    pub at: Option<Place>,
 }
 
 impl Outcome {
+    pub(crate) fn without_cases(
+        check: &str,
+        tier: Option<Tier>,
+        entry: &Entry,
+        scalar: ScalarKind,
+        status: Status,
+    ) -> Self {
+        Outcome {
+            check: check.into(),
+            tier,
+            backend: entry.name().into(),
+            determinism: entry.profile().determinism,
+            scalar,
+            status,
+            executed: 0,
+            worst: None,
+            at: None,
+        }
+    }
+
+    /// About a built-in backend that this build was made without.
+    pub(crate) fn of_left_out(name: &str, reason: Reason) -> Self {
+        Outcome {
+            check: "all".into(),
+            tier: None,
+            backend: name.into(),
+            determinism: Determinism::FixedThreads,
+            scalar: ScalarKind::F64,
+            status: Status::Unavailable(reason.to_string()),
+            executed: 0,
+            worst: None,
+            at: None,
+        }
+    }
+
     /// Whether this must fail the run.
     pub fn failed(&self) -> bool {
         matches!(self.status, Status::Failed(_))
     }
+
+    /// error / bound of the worst number: 0 where all are exact or nothing was compared.
+    pub fn worst_ratio(&self) -> f64 {
+        self.worst.as_ref().map_or(0.0, Worst::ratio)
+    }
+
+    /// The largest error and where it is, or the reason of the status.
+    pub fn detail(&self) -> String {
+        let text = match (&self.status, &self.worst) {
+            (Status::Failed(Some(error)), _) => error.clone(),
+            (Status::Skipped(reason) | Status::Unavailable(reason) | Status::Mistrusted(reason), _) => {
+                return reason.clone();
+            }
+            (_, Some(worst)) => worst.to_string(),
+            (_, None) => return "nothing was compared".into(),
+        };
+        match &self.at {
+            Some(place) if self.failed() || (place.shape.is_some() && self.worst_ratio() > 0.0) => {
+                format!("{text}; {place}")
+            }
+            _ => text,
+        }
+    }
+
+    /// The command that runs exactly the case in which this was seen; `program` is one that knows the backend.
+    pub fn command(&self, program: &str) -> String {
+        let Outcome { check, backend, scalar, at, .. } = self;
+        let mut command = format!("{program} verify --backend {backend} --scalar {scalar}");
+        if self.tier.is_some() {
+            command += &format!(" --check {}", quoted(check));
+        }
+        if let Some(Place { threads, shape, seed }) = at {
+            command += &format!(" --threads {threads}");
+            command.extend(shape.map(|shape| format!(" --shape {shape}")));
+            command.extend(seed.map(|seed| format!(" --seed {seed}")));
+        }
+        command
+    }
 }
 
-/// Runs all `cases` and the exact check on one backend in one scalar type, on each of `threads`, handing each outcome to `sink`.
+/// As a shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./#".contains(c);
+    if word.chars().all(plain) && !word.starts_with('#') {
+        word.into()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// What is run before timing: the [quick](Depth::Quick) suite on each of `threads`, with `cases` as the fixtures. Checks that do
+/// not apply to the backend are left out; it hands the outcomes of the others to `sink`.
 pub fn verify(
     entry: &Entry,
     scalar: ScalarKind,
@@ -79,44 +209,13 @@ pub fn verify(
     cases: &[Case],
     sink: &mut dyn FnMut(Outcome),
 ) {
-    match scalar {
-        ScalarKind::F32 => verify_as::<f32>(entry, threads, cases, sink),
-        ScalarKind::F64 => verify_as::<f64>(entry, threads, cases, sink),
-    }
-}
-
-fn verify_as<T: Scalar>(entry: &Entry, threads: &[NonZeroUsize], cases: &[Case], sink: &mut dyn FnMut(Outcome)) {
-    let outcome = |check: &str, status, worst| Outcome {
-        check: check.into(),
-        backend: entry.name().into(),
-        scalar: T::KIND,
-        status,
-        worst,
-    };
-    if let Err(reason) = entry.available() {
-        return sink(outcome("all", Status::Unavailable(reason.to_string()), None));
-    }
-    if !entry.supports(T::KIND) {
-        return sink(outcome("all", Status::Skipped(format!("it does not compute in {}", T::KIND)), None));
-    }
-    let judge = |check: &str, run: &dyn Fn(NonZeroUsize) -> Result<Worst>| {
-        let mut worst: Option<Worst> = None;
-        for &threads in threads {
-            match run(threads) {
-                Ok(found) => worst = Some(worst.map_or(found.clone(), |worst| worst.or_worse(found))),
-                Err(error) => return outcome(check, Status::Failed(Some(error.to_string())), worst),
-            }
+    let suite = Suite { threads: threads.to_vec(), fixtures: cases.to_vec(), ..Suite::new(Depth::Quick) };
+    suite.run(entry, scalar, &mut |outcome| {
+        let one_check = outcome.tier.is_some();
+        if !(one_check && matches!(outcome.status, Status::Skipped(_))) {
+            sink(outcome);
         }
-        let within = worst.as_ref().is_some_and(Worst::is_within);
-        outcome(check, if within { Status::Passed } else { Status::Failed(None) }, worst)
-    };
-    for case in cases {
-        sink(judge(&case.name, &|threads| {
-            let engine = entry.open::<T>(threads)?;
-            Ok(compare::judge_case::<T>(case, &actual::run(&engine, &case.call)?))
-        }));
-    }
-    sink(judge(exact::NAME, &|threads| exact::check(entry.open::<T>(threads)?.as_ref())));
+    });
 }
 
 /// Runs everything that [`verify`] runs and answers whether all passed; the first failure is told in one line.
@@ -137,17 +236,5 @@ pub fn expect_verified(entry: &Entry, scalar: ScalarKind, threads: &[NonZeroUsiz
         None if passed > 0 => Ok(()),
         None => Err(Error::Backend { name: entry.name().into(), reason: "no check was run on it".into() }),
         Some(reason) => Err(Error::Backend { name: entry.name().into(), reason }),
-    }
-}
-
-impl Outcome {
-    /// The largest error and where it is, or the reason of the status.
-    pub fn detail(&self) -> String {
-        match (&self.status, &self.worst) {
-            (Status::Failed(Some(error)), _) => error.clone(),
-            (Status::Skipped(reason) | Status::Unavailable(reason), _) => reason.clone(),
-            (_, Some(worst)) => worst.to_string(),
-            (_, None) => "nothing was compared".into(),
-        }
     }
 }

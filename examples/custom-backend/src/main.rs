@@ -5,16 +5,14 @@
 //! cargo run --release -p custom-backend -- train --backend fused
 //! ```
 
-mod fused;
-mod outer;
-
 use std::process::ExitCode;
 
+use custom_backend::{Fused, Outer};
 use layerbench::{Entry, Registry};
 
 fn main() -> ExitCode {
     let mut registry = Registry::builtin();
-    for entry in [Entry::both(outer::Outer), Entry::f64(fused::Fused)] {
+    for entry in [Entry::both(Outer), Entry::f64(Fused)] {
         registry.add(entry).expect("no built-in backend has this name");
     }
     layerbench::cli::main_with(registry)

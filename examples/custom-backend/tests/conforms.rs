@@ -1,0 +1,15 @@
+//! The whole suite of layerbench on each backend.
+
+use custom_backend::{Fused, Outer};
+use layerbench::Entry;
+use layerbench::verify::conformance::assert_conforms;
+
+#[test]
+fn outer_conforms() {
+    assert_conforms(&Entry::both(Outer));
+}
+
+#[test]
+fn fused_conforms() {
+    assert_conforms(&Entry::f64(Fused));
+}

@@ -1,0 +1,48 @@
+//! Verification as JUnit XML: a suite for each backend and scalar type, a test case for each check.
+
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use super::Verification;
+use crate::verify::{Outcome, Status};
+
+impl Verification {
+    /// The whole as JUnit XML.
+    ///
+    /// # Errors
+    /// Where a text cannot be written as XML.
+    pub fn to_junit(&self) -> Result<String, quick_junit::SerializeError> {
+        let mut report = Report::new("layerbench verify");
+        let mut suites: Vec<(String, TestSuite)> = Vec::new();
+        for outcome in &self.outcomes {
+            let name = format!("{} {}", outcome.backend, outcome.scalar);
+            let place = suites.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
+                suites.push((name.clone(), TestSuite::new(name)));
+                suites.len() - 1
+            });
+            suites[place].1.add_test_case(self.test_case(outcome));
+        }
+        report.add_test_suites(suites.into_iter().map(|(_, suite)| suite));
+        report.to_string()
+    }
+
+    fn test_case(&self, outcome: &Outcome) -> TestCase {
+        let status = match &outcome.status {
+            Status::Passed => TestCaseStatus::success(),
+            Status::Failed(_) => {
+                let mut failure = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                failure.set_message(outcome.detail());
+                failure.set_description(format!("repeat: {}", self.command(outcome)));
+                failure
+            }
+            other => {
+                let mut skipped = TestCaseStatus::skipped();
+                skipped.set_message(format!("{other}: {}", outcome.detail()));
+                skipped
+            }
+        };
+        let mut case = TestCase::new(&*outcome.check, status);
+        case.set_classname(format!("{}.{}", outcome.backend, outcome.scalar));
+        case.set_assertions(outcome.executed);
+        case
+    }
+}

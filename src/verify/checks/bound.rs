@@ -1,0 +1,92 @@
+//! The bound first layer: what it computes, and what it gives back. It may never form W, so its bound is one of its own.
+
+use ndarray::Array2;
+
+use super::Probe;
+use crate::error::Result;
+use crate::layer::{Activation, BoundLayer, Descent, Engine, Params, Upstream};
+use crate::network::in_run;
+use crate::scalar::Scalar;
+use crate::verify::cases::{Shape, Table};
+use crate::verify::compare::Comparison;
+use crate::verify::tolerances;
+use crate::verify::trial::Trial;
+
+const STEPS: usize = 3;
+const RATE: f64 = 0.125;
+
+/// Z, W and b after each of several steps along a constant dZ, against plain f64 loops.
+pub(super) fn descent<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
+    let engine = probe.open()?;
+    probe.each(&[Table::Ordinary], |shape, seed| {
+        let mut found = Comparison::default();
+        let trial = Trial::<T>::normal(shape, Activation::Identity, seed);
+        let mut bound = bind(engine.as_ref(), &trial)?;
+        let scale = 1.0 / shape.batch.max(1) as f64;
+        let wide = |matrix: &Array2<T>| matrix.mapv(Scalar::widen);
+        let (x, dz) = (wide(&trial.x), wide(&trial.upstream));
+        let (mut w, mut b) = (wide(&trial.w), wide(&trial.b));
+        let ones = Array2::<f64>::ones((shape.batch, 1));
+        let size = |m: &Array2<f64>| m.mapv(f64::abs);
+        // What a step moves: W by dZ X^T, b by the row sums of dZ, both times the rate and the scale.
+        let (step_w, step_b) = (RATE * scale * dz.dot(&x.t()), RATE * scale * dz.dot(&ones));
+        let (size_w, size_b) = (RATE * scale * size(&dz).dot(&size(&x).t()), RATE * scale * size(&dz).dot(&ones));
+        let (mut total_w, mut total_b) = (size(&w), size(&b));
+        for step in 0..=STEPS {
+            let factor = tolerances::bound_layer(shape.inputs, shape.batch, step) * T::UNIT_ROUNDOFF;
+            let (got_w, got_b, got_z) = state(engine.as_ref(), bound.as_mut(), shape)?;
+            let after = |what: &str| format!("{what} after {step} steps");
+            let total_z = total_w.dot(&size(&x)) + &total_b;
+            found.within(&after("W"), &got_w, &w, |at| factor * total_w[at]);
+            found.within(&after("b"), &got_b, &b, |at| factor * total_b[at]);
+            found.within(&after("Z"), &got_z, &(w.dot(&x) + &b), |at| factor * total_z[at]);
+            let (z, dz) = (got_z.view(), Upstream::Dz(trial.upstream.view()));
+            let plain = Descent::plain(T::of(RATE));
+            in_run(engine.as_ref(), || bound.descend(z, dz, T::of(scale), plain))?;
+            (w, b) = (w - &step_w, b - &step_b);
+            (total_w, total_b) = (total_w + &size_w, total_b + &size_b);
+        }
+        Ok(found)
+    })
+}
+
+/// What is imported is exported bit for bit, before a step and after one.
+pub(super) fn import<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
+    let engine = probe.open()?;
+    probe.each(&[Table::Ordinary], |shape, seed| {
+        let mut found = Comparison::default();
+        let trial = Trial::<T>::normal(shape, Activation::Relu, seed);
+        let mut bound = bind(engine.as_ref(), &trial)?;
+        let (w, b, first_z) = state(engine.as_ref(), bound.as_mut(), shape)?;
+        found.same_bits("W", w.view(), trial.w.view());
+        found.same_bits("b", b.view(), trial.b.view());
+        let (z, da) = (first_z.view(), Upstream::Da(trial.upstream.view()));
+        in_run(engine.as_ref(), || bound.descend(z, da, T::one(), Descent::plain(T::of(RATE))))?;
+        bound.import(Params { w: trial.w.view(), b: trial.b.view() })?;
+        let (w, b, z) = state(engine.as_ref(), bound.as_mut(), shape)?;
+        found.same_bits("W imported again", w.view(), trial.w.view());
+        found.same_bits("b imported again", b.view(), trial.b.view());
+        found.same_bits("Z after importing again", z.view(), first_z.view());
+        Ok(found)
+    })
+}
+
+fn bind<T: Scalar>(engine: &dyn Engine<T>, trial: &Trial<T>) -> Result<Box<dyn BoundLayer<T>>> {
+    let mut bound = engine.bind(trial.spec, trial.x.to_shared())?;
+    bound.import(Params { w: trial.w.view(), b: trial.b.view() })?;
+    Ok(bound)
+}
+
+/// W, b and Z.
+fn state<T: Scalar>(
+    engine: &dyn Engine<T>,
+    bound: &mut dyn BoundLayer<T>,
+    Shape { outputs, inputs, batch }: Shape,
+) -> Result<(Array2<T>, Array2<T>, Array2<T>)> {
+    let nan = |dim| Array2::from_elem(dim, T::nan());
+    let (mut w, mut b) = (nan((outputs, inputs)), nan((outputs, 1)));
+    let (mut z, mut a) = (nan((outputs, batch)), nan((outputs, batch)));
+    in_run(engine, || bound.forward(z.view_mut(), a.view_mut()))?;
+    bound.export(w.view_mut(), b.view_mut())?;
+    Ok((w, b, z))
+}

@@ -1,0 +1,252 @@
+//! T0: odd integers, whose sums of products are exact in any order, so that every backend must agree with integer arithmetic
+//! bit for bit. No tolerance is needed, and one dropped or doubled product shows.
+//!
+//! Factors are at most q with `k q^2 + q < 2^p` for each accumulation of length k (p = 24 or 53 bits): then every partial sum
+//! is an integer that the scalar type represents. Odd factors: no product is zero, none can be lost unseen.
+
+use ndarray::{Array2, ArrayView2};
+use rand_mt::Mt;
+
+use super::Probe;
+use crate::error::Result;
+use crate::layer::{Activation, Engine};
+use crate::scalar::Scalar;
+use crate::verify::cases::{Shape, Table};
+use crate::verify::compare::Comparison;
+use crate::verify::trial::{ACTIVATIONS, Kind, Trial};
+
+const ACTIVATED: [Activation; 2] = [Activation::Relu, Activation::Identity];
+
+/// Z and A.
+pub(super) fn forward<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
+    let engine = probe.open()?;
+    probe.each(&[Table::Exact, Table::Long], |shape, seed| {
+        let mut found = Comparison::default();
+        for activation in ACTIVATED {
+            hold_forward(engine.as_ref(), &Integers::new::<T>(shape, activation, seed), &mut found)?;
+        }
+        Ok(found)
+    })
+}
+
+/// dW, db and dA_prev, from dA and from dZ.
+pub(super) fn backward<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
+    let engine = probe.open()?;
+    probe.each(&[Table::Exact, Table::Long], |shape, seed| {
+        let mut found = Comparison::default();
+        for activation in ACTIVATED {
+            let integers = Integers::new::<T>(shape, activation, seed);
+            let truth = integers.gradients();
+            for kind in [Kind::Da, Kind::Dz] {
+                hold_backward(engine.as_ref(), &integers, &truth, kind, 1.0, &mut found)?;
+            }
+        }
+        Ok(found)
+    })
+}
+
+/// dW and db carry the scale, dA_prev does not.
+pub(super) fn scale<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
+    let engine = probe.open()?;
+    probe.each(&[Table::Ordinary], |shape, seed| {
+        let mut found = Comparison::default();
+        let integers = Integers::new::<T>(shape, Activation::Relu, seed);
+        let truth = integers.gradients();
+        for scale in [2.0, 0.25, -1.0, 1.0 / 1024.0] {
+            hold_backward(engine.as_ref(), &integers, &truth, Kind::Da, scale, &mut found)?;
+        }
+        Ok(found)
+    })
+}
+
+/// The largest layer of the reference workload: its sums are as long as any here.
+pub(super) fn workload<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
+    let engine = probe.open()?;
+    probe.each(&[Table::Workload], |shape, seed| {
+        let mut found = Comparison::default();
+        let integers = Integers::new::<T>(shape, Activation::Relu, seed);
+        hold_forward(engine.as_ref(), &integers, &mut found)?;
+        hold_backward(engine.as_ref(), &integers, &integers.gradients(), Kind::Da, 1.0, &mut found)?;
+        Ok(found)
+    })
+}
+
+/// Shapes with a size of zero.
+pub(super) fn empty<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
+    let engine = probe.open()?;
+    probe.each(&[Table::Empty], |shape, seed| {
+        let mut found = Comparison::default();
+        for activation in ACTIVATIONS {
+            let mut trial = Trial::<T>::normal(shape, activation, seed);
+            trial.run(engine.as_ref(), T::of(2.0))?;
+            if shape.inputs == 0 {
+                let b = trial.b.broadcast(trial.z.dim()).expect("one column broadcasts");
+                found.same_bits("Z", trial.z.view(), b);
+            }
+            if shape.batch == 0 {
+                found.same_bits("dW", trial.dw.view(), Array2::zeros(trial.dw.dim()).view());
+                found.same_bits("db", trial.db.view(), Array2::zeros(trial.db.dim()).view());
+            }
+            if shape.outputs == 0 {
+                found.same_bits("dA_prev", trial.dx.view(), Array2::zeros(trial.dx.dim()).view());
+            }
+        }
+        // Half of what is demanded here is zero by definition: no reason for mistrust.
+        found.zeros = 0;
+        Ok(found)
+    })
+}
+
+/// A trial of odd integers, and Z and dZ of it.
+pub(super) struct Integers {
+    shape: Shape,
+    activation: Activation,
+    w: Array2<i32>,
+    b: Array2<i32>,
+    x: Array2<i32>,
+    upstream: Array2<i32>,
+    z: Array2<i32>,
+    dz: Array2<i32>,
+}
+
+/// dW, db and dA_prev for a scale of one.
+struct Gradients {
+    dw: Array2<f64>,
+    db: Array2<f64>,
+    dx: Array2<f64>,
+}
+
+impl Integers {
+    /// Small enough for `T`. The activation is the identity or ReLU.
+    pub(super) fn new<T: Scalar>(shape: Shape, activation: Activation, seed: u32) -> Self {
+        let Shape { outputs, inputs, batch } = shape;
+        let mut random = Mt::new(seed);
+        let mut odd = |dim, longest| odd_integers(dim, limit::<T>(longest), &mut random);
+        // W and dZ take part in two products each: the longer sum bounds them.
+        let w = odd((outputs, inputs), inputs.max(outputs));
+        let b = odd((outputs, 1), inputs);
+        let x = odd((inputs, batch), inputs.max(batch));
+        let upstream = odd((outputs, batch), batch.max(outputs));
+        let mut z = integer_product(w.view(), x.view());
+        for (mut row, b) in z.rows_mut().into_iter().zip(&b) {
+            row.mapv_inplace(|z| z + b);
+        }
+        let relu = activation == Activation::Relu;
+        let mut dz = upstream.clone();
+        dz.zip_mut_with(&z, |dz, &z| *dz = if relu && z <= 0 { 0 } else { *dz });
+        Integers { shape, activation, w, b, x, upstream, z, dz }
+    }
+
+    /// The inputs; Z is what forward must give, for a backward pass alone.
+    pub(super) fn trial<T: Scalar>(&self, kind: Kind) -> Trial<T> {
+        let upstream = if kind == Kind::Dz { &self.dz } else { &self.upstream };
+        let mut inputs = [&self.w, &self.b, &self.x, upstream].into_iter().map(scalars);
+        let mut trial = Trial::filled(self.shape, self.activation, |_| inputs.next().expect("a trial has four inputs"));
+        trial.z = scalars(&self.z);
+        trial
+    }
+
+    /// Z and A.
+    pub(super) fn outputs(&self) -> [(&'static str, Array2<f64>); 2] {
+        let a = self.z.mapv(|z| if self.activation == Activation::Relu { z.max(0) } else { z });
+        [("Z", self.z.mapv(f64::from)), ("A", a.mapv(f64::from))]
+    }
+
+    fn gradients(&self) -> Gradients {
+        let ones = Array2::ones((self.shape.batch, 1));
+        Gradients {
+            dw: integer_product(self.dz.view(), self.x.t()).mapv(f64::from),
+            db: integer_product(self.dz.view(), ones.view()).mapv(f64::from),
+            dx: integer_product(self.w.t(), self.dz.view()).mapv(f64::from),
+        }
+    }
+
+    /// dW, db and dA_prev for a scale.
+    pub(super) fn scaled_gradients(&self, scale: f64) -> [(&'static str, Array2<f64>); 3] {
+        let Gradients { dw, db, dx } = self.gradients();
+        [("dW", dw * scale), ("db", db * scale), ("dA_prev", dx)]
+    }
+}
+
+fn hold_forward<T: Scalar>(engine: &dyn Engine<T>, integers: &Integers, found: &mut Comparison) -> Result<()> {
+    let mut trial = integers.trial::<T>(Kind::Da);
+    trial.spoil_outputs();
+    let mut layer = engine.plan(trial.spec)?;
+    trial.forward(engine, layer.as_mut())?;
+    for ((what, want), got) in integers.outputs().iter().zip([&trial.z, &trial.a]) {
+        found.within(&format!("{what} ({})", integers.activation), got, want, |_| 0.0);
+    }
+    Ok(())
+}
+
+fn hold_backward<T: Scalar>(
+    engine: &dyn Engine<T>,
+    integers: &Integers,
+    truth: &Gradients,
+    kind: Kind,
+    scale: f64,
+    found: &mut Comparison,
+) -> Result<()> {
+    let mut trial = integers.trial::<T>(kind);
+    let mut layer = engine.plan(trial.spec)?;
+    trial.backward(engine, layer.as_mut(), kind, T::of(scale))?;
+    let label = |what| format!("{what} ({}, from {kind}, scale {scale})", integers.activation);
+    found.within(&label("dW"), &trial.dw, &(scale * &truth.dw), |_| 0.0);
+    found.within(&label("db"), &trial.db, &(scale * &truth.db), |_| 0.0);
+    found.within(&label("dA_prev"), &trial.dx, &truth.dx, |_| 0.0);
+    Ok(())
+}
+
+fn scalars<T: Scalar>(integers: &Array2<i32>) -> Array2<T> {
+    integers.mapv(|i| T::of(f64::from(i)))
+}
+
+/// The largest factor for sums of `length` products and one bias, at most 15: enough to tell factors apart.
+fn limit<T: Scalar>(length: usize) -> i32 {
+    let integers = 1.0 / T::UNIT_ROUNDOFF;
+    (1..=15).rev().step_by(2).find(|&q| f64::from(length as i32 * q * q + q) <= integers).unwrap_or(1)
+}
+
+/// Odd integers of both signs, at most `limit` in size.
+fn odd_integers(dim: (usize, usize), limit: i32, random: &mut Mt) -> Array2<i32> {
+    let count = (limit + 1) as u64;
+    Array2::from_shape_simple_fn(dim, || 2 * ((u64::from(random.next_u32()) * count) >> 32) as i32 - limit)
+}
+
+/// A B. Integers in f64 would do as well, but then the reference would be what is tested.
+fn integer_product(a: ArrayView2<'_, i32>, b: ArrayView2<'_, i32>) -> Array2<i32> {
+    let b = b.as_standard_layout();
+    let mut c = Array2::zeros((a.nrows(), b.ncols()));
+    for (mut c, a) in c.rows_mut().into_iter().zip(a.rows()) {
+        for (&a, b) in a.iter().zip(b.rows()) {
+            c.zip_mut_with(&b, |c, &b| *c += a * b);
+        }
+    }
+    c
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::cases::Depth;
+
+    #[test]
+    fn factors_are_odd_of_both_signs_and_within_the_limit() {
+        let numbers = odd_integers((50, 40), 15, &mut Mt::new(1));
+        assert!(numbers.iter().all(|n| n % 2 != 0 && n.abs() <= 15));
+        assert!(numbers.iter().any(|&n| n == 15) && numbers.iter().any(|&n| n == -15));
+    }
+
+    #[test]
+    fn every_partial_sum_is_a_representable_integer() {
+        for table in [Table::Exact, Table::Long, Table::Workload] {
+            for Shape { outputs, inputs, batch } in table.shapes(Depth::Full, 1) {
+                for length in [outputs, inputs, batch] {
+                    let q = limit::<f32>(length);
+                    assert!(length as i32 * q * q + q <= 1 << 24, "{length}: {q}");
+                    assert!(q >= 15 || length > 10_000, "{length}: {q} is needlessly small");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What a check sees: a backend at one thread count in one scalar type, the shapes and seeds to run over, and a place for what
+//! it finds.
+
+use std::marker::PhantomData;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use crate::backend::Entry;
+use crate::error::Result;
+use crate::layer::Engine;
+use crate::scalar::Scalar;
+use crate::verify::Place;
+use crate::verify::cases::{Depth, Shape, Table, seeds};
+use crate::verify::compare::Comparison;
+use crate::verify::suite::Suite;
+
+/// What a check found.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// Cases that were run.
+    pub executed: usize,
+    /// All comparisons together.
+    pub comparison: Comparison,
+    /// Where the worst of them was.
+    pub worst_at: Option<Place>,
+    /// Why the check, or a part of it, was not run.
+    pub skipped: Option<String>,
+}
+
+/// A backend at one thread count, handed to a check.
+pub struct Probe<'a, T> {
+    entry: &'a Entry,
+    threads: NonZeroUsize,
+    suite: &'a Suite,
+    shape: Option<Shape>,
+    seed: Option<u32>,
+    findings: Findings,
+    scalar: PhantomData<T>,
+}
+
+impl<'a, T: Scalar> Probe<'a, T> {
+    /// Nothing found yet.
+    pub fn new(entry: &'a Entry, threads: NonZeroUsize, suite: &'a Suite) -> Self {
+        let (findings, scalar) = (Findings::default(), PhantomData);
+        Probe { entry, threads, suite, shape: None, seed: None, findings, scalar }
+    }
+
+    /// The backend.
+    pub fn entry(&self) -> &'a Entry {
+        self.entry
+    }
+
+    /// The thread count.
+    pub fn threads(&self) -> NonZeroUsize {
+        self.threads
+    }
+
+    /// How much is to be tried.
+    pub fn depth(&self) -> Depth {
+        self.suite.depth
+    }
+
+    /// Opens an engine.
+    ///
+    /// # Errors
+    /// Of the backend.
+    pub fn open(&self) -> Result<Arc<dyn Engine<T>>> {
+        self.entry.open(self.threads)
+    }
+
+    /// Notes why a part is not run.
+    pub fn skip(&mut self, reason: impl Into<String>) {
+        self.findings.skipped = Some(reason.into());
+    }
+
+    /// Runs `case` for each seed and each shape of the tables, or for the ones that were asked for, up to the first failure.
+    ///
+    /// # Errors
+    /// The first error of a case; [`place`](Self::place) then tells which.
+    pub fn each(&mut self, tables: &[Table], mut case: impl FnMut(Shape, u32) -> Result<Comparison>) -> Result<()> {
+        let depth = self.depth();
+        for seed in self.suite.seed.map_or_else(|| seeds(depth), |seed| vec![seed]) {
+            let of_tables = || tables.iter().flat_map(|table| table.shapes(depth, seed)).collect();
+            for shape in self.suite.shape.map_or_else(of_tables, |shape| vec![shape]) {
+                (self.shape, self.seed) = (Some(shape), Some(seed));
+                if !self.record(case(shape, seed)?) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs `case` for each seed, where shapes have no meaning.
+    ///
+    /// # Errors
+    /// The first error of a case.
+    pub fn each_seed(&mut self, mut case: impl FnMut(u32) -> Result<Comparison>) -> Result<()> {
+        for seed in self.suite.seed.map_or_else(|| seeds(self.suite.depth), |seed| vec![seed]) {
+            self.seed = Some(seed);
+            if !self.record(case(seed)?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a check that is a single case.
+    ///
+    /// # Errors
+    /// Of the case.
+    pub fn once(&mut self, case: impl FnOnce(&Self) -> Result<Comparison>) -> Result<()> {
+        let found = case(self)?;
+        self.record(found);
+        Ok(())
+    }
+
+    /// Takes in the result of a case. Returns whether to go on.
+    fn record(&mut self, found: Comparison) -> bool {
+        self.findings.executed += 1;
+        if self.findings.comparison.absorb(found) {
+            self.findings.worst_at = Some(self.place());
+        }
+        self.findings.comparison.is_within()
+    }
+
+    /// The case that is being run, or was last.
+    pub fn place(&self) -> Place {
+        Place { threads: self.threads.get(), shape: self.shape, seed: self.seed }
+    }
+
+    /// All that was found.
+    pub fn into_findings(self) -> Findings {
+        self.findings
+    }
+}

@@ -1,0 +1,72 @@
+//! The seeded bugs and what must catch each. How they are done is in `kernel`, `layer` and `backend`.
+
+use super::Site;
+
+macro_rules! bugs {
+    ($($bug:ident, $name:literal, $site:ident, [$($check:literal),+], $what:literal;)*) => {
+        /// One seeded bug. `None` is the same code without any.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Bug {
+            None,
+            $($bug,)*
+        }
+
+        /// Bug, name, site, the checks that must catch it, and what it is.
+        pub(super) const BUGS: &[(Bug, &str, Site, &[&str], &str)] =
+            &[$((Bug::$bug, $name, Site::$site, &[$($check),+], $what),)*];
+    };
+}
+
+bugs! {
+    LeadingDimension, "leading_dimension", Kernel, ["memory_windows"], "rows are taken to follow each other without a gap";
+    OffsetIgnored, "offset_ignored", Kernel, ["memory_windows"], "a window is read from one element before its start";
+    ColumnTail, "column_tail_skipped", Kernel, ["t0_forward", "t0_backward"], "columns after the last whole tile of 8 are not written";
+    DepthTail, "depth_tail_skipped", Kernel, ["t0_forward", "t0_backward"], "products after the last whole block of 4 are left out";
+    OverRead, "tail_over_read", Kernel, ["memory_windows"], "the element after a row is read and multiplied by zero";
+    OverWrite, "tail_over_written", Kernel, ["memory_guards"], "the element after a row is written";
+    AccumulatorKept, "accumulator_kept", Kernel, ["t0_forward", "t0_backward"], "a tile of 4 rows starts from the sums of the one before";
+    Accumulated, "output_accumulated", Kernel, ["t0_forward", "t0_backward"], "the product is added to what the output holds";
+    BetaZero, "nan_through_beta", Kernel, ["t0_forward", "t0_backward"], "the output is multiplied by zero instead of overwritten";
+    F32Sums, "f32_sums_in_f64", Kernel, ["t1_forward", "t1_backward", "t1_one_sign"], "sums of f64 products are kept in f32";
+    DroppedProduct, "product_dropped_at_12288", Kernel, ["t0_workload", "t0_forward"], "one product of a sum of 12288 is left out";
+    At209Columns, "wrong_at_209_columns", Kernel, ["t0_forward", "t0_workload"], "the last product is left out where there are exactly 209 columns";
+    ZeroSkipped, "zero_factor_skipped", Kernel, ["t6_nonfinite"], "products with a factor of zero are left out: 0 times infinity is not NaN";
+    SubnormalsFlushed, "subnormals_flushed", Kernel, ["t6_subnormals"], "subnormal results become zero, by arithmetic and not by a mode";
+    RemainderRows, "remainder_rows_dropped", Kernel, ["t0_forward", "t0_backward"], "rows that do not divide among the threads are not computed";
+    ThreadSums, "sum_split_by_threads", Kernel, ["determinism_threads"], "a sum is split into as many parts as there are threads";
+    OrderByLuck, "order_by_luck", Kernel, ["determinism_repeated"], "every other call sums from the end";
+    WTransposed, "w_transposed", Layer, ["t0_forward", "t0_backward"], "W's memory is read with its sizes exchanged";
+    WTransposedSquare, "w_transposed_square", Layer, ["t4_gradient", "t6_nonfinite"], "the same, on square layers only";
+    BiasMissing, "bias_missing", Layer, ["t0_forward", "t1_forward"], "b is not added";
+    BiasTwice, "bias_twice", Layer, ["t0_forward", "t1_forward"], "b is added twice";
+    BiasAxis, "bias_along_the_batch", Layer, ["t0_forward", "t1_forward"], "b is indexed by the example";
+    EmptySum, "empty_sum_uninitialised", Layer, ["t0_empty"], "without inputs Z is left as it was";
+    ActivationInPlace, "activation_in_place", Layer, ["t0_forward"], "A is written over Z";
+    ReluSwallowsNan, "relu_swallows_nan", Layer, ["t6_nonfinite"], "ReLU(NaN) is 0";
+    SigmoidOverflows, "sigmoid_overflows", Layer, ["t6_nonfinite"], "exp(z) / (1 + exp(z)) for every z";
+    SigmoidSlope, "sigmoid_slope_without_1_minus_a", Layer, ["t3_layer", "t4_gradient"], "s'(z) is taken for s(z)";
+    ReluMaskEqual, "relu_mask_at_zero", Layer, ["t0_backward"], "ReLU's gradient is 1 at Z = 0";
+    MaskOfInput, "relu_mask_from_a_prev", Layer, ["t0_backward", "t3_layer"], "ReLU's mask is taken from the A of the layer below";
+    MaskMultiplied, "relu_mask_multiplied", Layer, ["t6_nonfinite"], "dZ is dA times 0 or 1, so that NaN in a dead dA leaks";
+    DzTakenForDa, "dz_taken_for_da", Layer, ["t4_gradient", "t5_trajectory"], "dZ is multiplied by g'(Z) again";
+    ScaleMissing, "scale_missing", Layer, ["t0_scale", "t1_backward"], "dW carries no scale";
+    ScaleTwice, "scale_twice", Layer, ["t0_scale", "t1_backward"], "dW carries the scale twice";
+    ScaleOnInput, "scale_on_da_prev", Layer, ["t0_scale", "t1_backward"], "dA_prev carries the scale";
+    DbScaleMissing, "scale_missing_on_db", Layer, ["t0_scale", "t1_backward"], "db carries no scale";
+    DwSign, "dw_sign", Layer, ["t0_backward", "t4_gradient"], "dW has the wrong sign";
+    DbSign, "db_sign", Layer, ["t0_backward", "t4_gradient"], "db has the wrong sign";
+    DbAxis, "db_over_the_units", Layer, ["t0_backward", "t4_gradient"], "db sums over the units, not over the examples";
+    DbWithInputOnly, "db_only_with_da_prev", Layer, ["state_equivalent_calls"], "db is written only where dA_prev is asked for";
+    RacyReduction, "racy_reduction", Layer, ["t0_backward"], "two threads add their halves of db to the same number; a barrier makes one be lost";
+    UpdatedW, "da_from_updated_w", Layer, ["t0_backward", "t4_gradient"], "dA_prev is taken from W after the step";
+    StaleCache, "stale_cache", Layer, ["state_forward_twice"], "backward uses the Z of the last forward pass";
+    SecondCall, "wrong_from_second_call", Layer, ["state_changing_inputs"], "b is added in the first call only";
+    LateCall, "wrong_after_60_calls", Layer, ["t5_trajectory"], "b is no longer added after 60 calls";
+    FlushLeftOn, "flush_to_zero_left_on", Layer, ["t6_float_state"], "the pass sets the processor's flush-to-zero mode and leaves it on";
+    LastActivation, "activation_of_the_last_plan", Engine, ["state_other_layers"], "a layer applies the activation of the layer that was planned last";
+    SharedScratch, "scratch_shared_by_engines", Engine, ["determinism_concurrent"], "all engines use one scratch memory; they wait for each other to make it happen";
+    BoundScale, "bound_scale_missing", Engine, ["t3_bound_layer"], "the bound layer's step carries no scale";
+    BoundImport, "bound_import_ignored", Engine, ["state_bound_import"], "a bound layer that has stepped ignores what is imported";
+    SerialFallback, "silent_serial_fallback", Registry, ["state_engine"], "asked for several threads it opens an engine of one";
+    OtherBackend, "silent_other_backend", Registry, ["state_engine"], "every other opening gives an engine of another backend";
+}

@@ -1,0 +1,123 @@
+//! A plain matrix product with the kernel bugs in it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+use super::bug::Bug;
+use crate::layer::Op;
+use crate::scalar::Scalar;
+
+/// Rows of a tile, and products of a block.
+const TILE: usize = 4;
+/// Columns of a tile.
+const COLUMNS: usize = 8;
+
+/// `C = alpha * op(A) op(B)`, but for `bug`.
+pub(super) fn gemm<T: Scalar>(
+    (bug, threads): (Bug, usize),
+    alpha: T,
+    (a_op, a): (Op, ArrayView2<'_, T>),
+    (b_op, b): (Op, ArrayView2<'_, T>),
+    mut c: ArrayViewMut2<'_, T>,
+) {
+    let (m, k) = a_op.dim(&a);
+    let n = c.ncols();
+    let from_the_end = bug == Bug::OrderByLuck && coin();
+    let mut last_tile = vec![T::zero(); n];
+    let whole = |size: usize, block: usize| if size > block { size - size % block } else { size };
+    let rows = if bug == Bug::RemainderRows && threads > 1 { whole(m, threads) } else { m };
+    let columns = if bug == Bug::ColumnTail { whole(n, COLUMNS) } else { n };
+    let depth = if bug == Bug::DepthTail { whole(k, TILE) } else { k };
+    let parts = if bug == Bug::ThreadSums { threads } else { 1 };
+    for i in 0..rows {
+        for (j, last_tile) in last_tile.iter_mut().enumerate().take(columns) {
+            let mut sums = vec![T::zero(); parts];
+            if bug == Bug::AccumulatorKept && i >= TILE && i % TILE == 0 {
+                sums[0] = *last_tile;
+            }
+            for step in 0..depth {
+                let p = if from_the_end { depth - 1 - step } else { step };
+                let left_out = (bug == Bug::DroppedProduct && k == 12288 && p == 6000)
+                    || (bug == Bug::At209Columns && n == 209 && p + 1 == k);
+                let factor = read(bug, &a, if a_op == Op::Plain { (i, p) } else { (p, i) });
+                if left_out || (bug == Bug::ZeroSkipped && factor.is_zero()) {
+                    continue;
+                }
+                let sum = &mut sums[p * parts / k];
+                *sum += factor * read(bug, &b, if b_op == Op::Plain { (p, j) } else { (j, p) });
+                if bug == Bug::F32Sums {
+                    *sum = T::of(f64::from(sum.widen() as f32));
+                }
+            }
+            let mut sum: T = sums.into_iter().sum();
+            if bug == Bug::OverRead && b_op == Op::Plain && j + 1 == n {
+                sum += T::zero() * after_row(&b).unwrap_or_else(T::zero);
+            }
+            if bug == Bug::AccumulatorKept {
+                *last_tile = sum;
+            }
+            let mut value = alpha * sum;
+            if bug == Bug::SubnormalsFlushed && value.abs() < T::min_positive_value() {
+                value = T::zero();
+            }
+            let c = &mut c[(i, j)];
+            *c = match bug {
+                Bug::Accumulated => *c + value,
+                Bug::BetaZero => *c * T::zero() + value,
+                _ => value,
+            };
+        }
+    }
+    if bug == Bug::OverWrite {
+        write_after_row(&mut c);
+    }
+}
+
+/// An element, from where the bug thinks it is. Outside the window, where safe code cannot read, NaN stands for what is there.
+fn read<T: Scalar>(bug: Bug, matrix: &ArrayView2<'_, T>, (row, column): (usize, usize)) -> T {
+    let (rows, columns) = matrix.dim();
+    let stride = matrix.strides()[0];
+    let has_gap = rows > 1 && stride > columns as isize;
+    match bug {
+        Bug::LeadingDimension if has_gap => {
+            let place = row * columns + column;
+            let (row, column) = (place / stride as usize, place % stride as usize);
+            if column < columns { matrix[(row, column)] } else { T::nan() }
+        }
+        Bug::OffsetIgnored if has_gap => {
+            if column > 0 {
+                matrix[(row, column - 1)]
+            } else {
+                T::nan()
+            }
+        }
+        _ => matrix[(row, column)],
+    }
+}
+
+/// The element after the first row, where there is a gap.
+fn after_row<T: Scalar>(matrix: &ArrayView2<'_, T>) -> Option<T> {
+    let (rows, columns) = matrix.dim();
+    if rows < 2 || matrix.strides()[0] <= columns as isize {
+        return None;
+    }
+    // SAFETY: the second row starts later than `columns` elements on, so this lies between two rows of one allocation; whoever
+    // makes a window initialises the whole of it.
+    Some(unsafe { *matrix.as_ptr().add(columns) })
+}
+
+/// Overwrites the element after the first row, where there is a gap.
+fn write_after_row<T: Scalar>(matrix: &mut ArrayViewMut2<'_, T>) {
+    let (rows, columns) = matrix.dim();
+    if rows >= 2 && matrix.strides()[0] > columns as isize {
+        // SAFETY: as in `after_row`; the window's owner lent its allocation mutably, and nobody reads the gap meanwhile.
+        unsafe { *matrix.as_mut_ptr().add(columns) = T::one() };
+    }
+}
+
+/// Heads and tails in turn, for the whole process.
+pub(super) fn coin() -> bool {
+    static TOSSES: AtomicUsize = AtomicUsize::new(0);
+    TOSSES.fetch_add(1, Ordering::Relaxed) % 2 == 1
+}

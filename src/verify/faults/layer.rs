@@ -1,0 +1,249 @@
+//! A plain layer with the layer bugs in it, over the [kernel](super::kernel) with its own.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2};
+
+use super::bug::Bug;
+use super::kernel::gemm;
+use crate::error::Result;
+use crate::layer::{Activation, Grads, Layer, LayerSpec, Op, Params, Upstream};
+use crate::scalar::Scalar;
+
+/// What an engine shares among its layers: nothing but what the bugs need.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub bug: Bug,
+    pub threads: usize,
+    pub last_planned: Arc<Mutex<Activation>>,
+}
+
+pub(super) struct FaultyLayer<T> {
+    shared: Shared,
+    spec: LayerSpec,
+    calls: usize,
+    cached_z: Option<Array2<T>>,
+}
+
+impl<T: Scalar> FaultyLayer<T> {
+    pub(super) fn new(shared: Shared, spec: LayerSpec) -> Self {
+        FaultyLayer { shared, spec, calls: 0, cached_z: None }
+    }
+
+    fn kernel(&self) -> (Bug, usize) {
+        (self.shared.bug, self.shared.threads)
+    }
+
+    fn activation(&self) -> Activation {
+        match self.shared.bug {
+            Bug::LastActivation => *self.shared.last_planned.lock().unwrap_or_else(PoisonError::into_inner),
+            _ => self.spec.activation,
+        }
+    }
+
+    /// W as the bug reads it.
+    fn weights(&self, w: ArrayView2<'_, T>) -> Array2<T> {
+        let (rows, columns) = w.dim();
+        match self.shared.bug {
+            Bug::WTransposed => exchanged(w),
+            Bug::WTransposedSquare if rows == columns => exchanged(w),
+            _ => w.to_owned(),
+        }
+    }
+
+    fn bias(&self, b: ArrayView2<'_, T>, (unit, example): (usize, usize)) -> T {
+        let right = b[(unit, 0)];
+        match self.shared.bug {
+            Bug::BiasMissing => T::zero(),
+            Bug::BiasTwice => right + right,
+            Bug::BiasAxis => b[(example % b.nrows(), 0)],
+            Bug::SecondCall if self.calls > 1 => T::zero(),
+            Bug::LateCall if self.calls > 60 => T::zero(),
+            _ => right,
+        }
+    }
+
+    fn apply(&self, z: T) -> T {
+        match (self.activation(), self.shared.bug) {
+            (Activation::Relu, Bug::ReluSwallowsNan) => z.max(T::zero()),
+            (Activation::Sigmoid, Bug::SigmoidOverflows) => z.exp() / (T::one() + z.exp()),
+            (activation, _) => activation.apply(z),
+        }
+    }
+
+    fn pull_back(&self, z: T, da: T, below: T) -> T {
+        match (self.activation(), self.shared.bug) {
+            (Activation::Relu, Bug::ReluMaskEqual) if z.is_zero() => da,
+            (Activation::Relu, Bug::MaskOfInput) => Activation::Relu.pull_back(below, da),
+            (Activation::Relu, Bug::MaskMultiplied) => da * if z > T::zero() { T::one() } else { T::zero() },
+            (Activation::Sigmoid, Bug::SigmoidSlope) => da * Activation::Sigmoid.apply(z),
+            (activation, _) => activation.pull_back(z, da),
+        }
+    }
+
+    fn bias_gradient(&self, dz: &Array2<T>, unit: usize, scale: T) -> T {
+        let row_sum = |row: ArrayView1<'_, T>| row.iter().copied().sum::<T>();
+        match self.shared.bug {
+            Bug::DbAxis => scale * if dz.ncols() > 0 { row_sum(dz.column(unit % dz.ncols())) } else { T::zero() },
+            Bug::DbSign => -scale * row_sum(dz.row(unit)),
+            Bug::DbScaleMissing => row_sum(dz.row(unit)),
+            Bug::RacyReduction if self.shared.threads > 1 => scale * racy_sum(dz.row(unit)),
+            _ => scale * row_sum(dz.row(unit)),
+        }
+    }
+}
+
+/// The same memory, read with rows and columns exchanged.
+fn exchanged<T: Scalar>(w: ArrayView2<'_, T>) -> Array2<T> {
+    let (rows, columns) = w.dim();
+    let flat = w.iter().copied().collect();
+    let turned = Array2::from_shape_vec((columns, rows), flat).expect("as many elements");
+    turned.t().as_standard_layout().into_owned()
+}
+
+/// Two threads add a half each: both read before either writes.
+fn racy_sum<T: Scalar>(row: ArrayView1<'_, T>) -> T {
+    let total = Mutex::new(T::zero());
+    let both_have_read = Barrier::new(2);
+    let middle = row.len() / 2;
+    let add = &|half: ArrayView1<'_, T>| {
+        let before = *total.lock().unwrap_or_else(PoisonError::into_inner);
+        both_have_read.wait();
+        *total.lock().unwrap_or_else(PoisonError::into_inner) = before + half.iter().copied().sum::<T>();
+    };
+    let (first, second) = row.split_at(ndarray::Axis(0), middle);
+    std::thread::scope(|scope| {
+        scope.spawn(move || add(first));
+        add(second);
+    });
+    total.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether another pass is using the one scratch memory; a moment is waited for it to happen.
+fn meets_another() -> bool {
+    static IN_USE: AtomicUsize = AtomicUsize::new(0);
+    IN_USE.fetch_add(1, Ordering::SeqCst);
+    let start = Instant::now();
+    let mut met = false;
+    while !met && start.elapsed() < Duration::from_micros(300) {
+        met = IN_USE.load(Ordering::SeqCst) > 1;
+        std::thread::yield_now();
+    }
+    IN_USE.fetch_sub(1, Ordering::SeqCst);
+    met
+}
+
+impl<T: Scalar> Layer<T> for FaultyLayer<T> {
+    fn forward(
+        &mut self,
+        params: Params<'_, T>,
+        a_prev: ArrayView2<'_, T>,
+        mut z: ArrayViewMut2<'_, T>,
+        mut a: ArrayViewMut2<'_, T>,
+    ) -> Result<()> {
+        self.spec.check_forward(&params, &a_prev, &z, &a)?;
+        self.calls += 1;
+        let bug = self.shared.bug;
+        if bug == Bug::EmptySum && self.spec.inputs == 0 {
+            return Ok(());
+        }
+        // The kernel reads windows as they are; only a bug of W itself makes a copy.
+        let copy = matches!(bug, Bug::WTransposed | Bug::WTransposedSquare).then(|| self.weights(params.w));
+        let w = copy.as_ref().map_or(params.w, |copy| copy.view());
+        gemm(self.kernel(), T::one(), (Op::Plain, w), (Op::Plain, a_prev), z.view_mut());
+        for (at, z) in z.indexed_iter_mut() {
+            *z += self.bias(params.b, at);
+        }
+        a.zip_mut_with(&z, |a, &z| *a = self.apply(z));
+        match bug {
+            Bug::ActivationInPlace => z.assign(&a),
+            Bug::StaleCache => self.cached_z = Some(z.to_owned()),
+            Bug::SharedScratch if meets_another() => a.fill(T::zero()),
+            Bug::FlushLeftOn => leave_flush_to_zero_on(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn backward(
+        &mut self,
+        params: Params<'_, T>,
+        a_prev: ArrayView2<'_, T>,
+        z: ArrayView2<'_, T>,
+        upstream: Upstream<'_, T>,
+        scale: T,
+        grads: Grads<'_, T>,
+        da_prev: Option<ArrayViewMut2<'_, T>>,
+    ) -> Result<()> {
+        self.spec.check_backward(&params, &a_prev, &z, &upstream, &grads, da_prev.as_ref())?;
+        let bug = self.shared.bug;
+        let Grads { mut dw, mut db } = grads;
+        let z = match &self.cached_z {
+            Some(cached) => cached.view(),
+            None => z,
+        };
+        let take_as_it_is = matches!(upstream, Upstream::Dz(_)) && bug != Bug::DzTakenForDa;
+        let dz = Array2::from_shape_fn(z.dim(), |(i, j)| {
+            let upstream = upstream.view()[(i, j)];
+            if take_as_it_is {
+                return upstream;
+            }
+            let below = if self.spec.inputs > 0 { a_prev[(i % self.spec.inputs, j)] } else { T::zero() };
+            self.pull_back(z[(i, j)], upstream, below)
+        });
+        let of_dw = match bug {
+            Bug::ScaleMissing => T::one(),
+            Bug::ScaleTwice => scale * scale,
+            Bug::DwSign => -scale,
+            _ => scale,
+        };
+        gemm(self.kernel(), of_dw, (Op::Plain, dz.view()), (Op::Transposed, a_prev), dw.view_mut());
+        if bug != Bug::DbWithInputOnly || da_prev.is_some() {
+            for ((unit, _), db) in db.indexed_iter_mut() {
+                *db = self.bias_gradient(&dz, unit, scale);
+            }
+        }
+        if let Some(da_prev) = da_prev {
+            let of_da = if bug == Bug::ScaleOnInput { scale } else { T::one() };
+            let copy = match bug {
+                Bug::UpdatedW => Some(&params.w - &dw),
+                Bug::WTransposed | Bug::WTransposedSquare => Some(self.weights(params.w)),
+                _ => None,
+            };
+            let w = copy.as_ref().map_or(params.w, |copy| copy.view());
+            gemm(self.kernel(), of_da, (Op::Transposed, w), (Op::Plain, dz.view()), da_prev);
+        }
+        Ok(())
+    }
+}
+
+/// As a library does that sets the mode for speed and forgets to set it back.
+#[cfg(target_arch = "x86_64")]
+fn leave_flush_to_zero_on() {
+    let mut state = 0_u32;
+    // SAFETY: stores the control register to, and loads it from, four bytes of this frame; bit 15 is flush-to-zero, which changes
+    // no memory and no control flow. Rust does not vouch for results in this mode: that is what the check finds.
+    unsafe {
+        std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut state, options(nostack));
+        state |= 1 << 15;
+        std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const state, options(nostack, readonly));
+    }
+}
+
+/// The same on 64-bit ARM, in its own register.
+#[cfg(target_arch = "aarch64")]
+fn leave_flush_to_zero_on() {
+    // SAFETY: bit 24 of FPCR is flush-to-zero; it changes no memory and no control flow.
+    unsafe {
+        let mut state: u64;
+        std::arch::asm!("mrs {}, fpcr", out(reg) state, options(nomem, nostack));
+        state |= 1 << 24;
+        std::arch::asm!("msr fpcr, {}", in(reg) state, options(nomem, nostack));
+    }
+}
+
+/// Elsewhere the catalogue leaves the fault out.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn leave_flush_to_zero_on() {}

@@ -1,0 +1,103 @@
+//! The proof that verification can fail: a catalogue of seeded bugs, each of which checks named in advance must catch.
+//!
+//! All bugs sit in one plain backend, at the place where such a bug would be made; without a bug the same code passes everything.
+//! No bug is meant to be hit by chance: what is racy is forced by a barrier, what depends on the thread count is run on two.
+//!
+//! Two checks have no bug here. `memory_inputs`: safe code cannot change an input, only a foreign library can; to do it here would be
+//! undefined behaviour in our own. `t5_cat_curve` needs pictures that are not part of the project, and what it would catch,
+//! `t5_trajectory` does.
+
+mod backend;
+mod bug;
+mod kernel;
+mod layer;
+
+use std::fmt;
+use std::num::NonZeroUsize;
+
+use super::cases::Depth;
+use super::{Outcome, Suite};
+use crate::backend::Entry;
+use crate::scalar::ScalarKind;
+use backend::Faulty;
+use bug::{BUGS, Bug};
+
+/// The level at which a bug is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Site {
+    /// In a matrix product.
+    Kernel,
+    /// In a layer's passes.
+    Layer,
+    /// In what an engine shares or binds.
+    Engine,
+    /// In what a backend opens.
+    Registry,
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Site::Kernel => "kernel",
+            Site::Layer => "layer",
+            Site::Engine => "engine",
+            Site::Registry => "registry",
+        })
+    }
+}
+
+/// A seeded bug.
+#[derive(Clone, Copy, Debug)]
+pub struct Fault {
+    /// Its name.
+    pub name: &'static str,
+    /// Where it is made.
+    pub site: Site,
+    /// What is wrong.
+    pub what: &'static str,
+    /// The checks that must catch it, each of them.
+    pub caught_by: &'static [&'static str],
+    bug: Bug,
+}
+
+impl Fault {
+    /// The backend that has it.
+    pub fn entry(&self) -> Entry {
+        Entry::both(Faulty { bug: self.bug, name: self.name })
+    }
+
+    /// Runs checks on it (all where `checks` is empty, without fixtures) and returns the names of those that fail in either scalar
+    /// type. In a thread of its own: what a bug leaves behind ends with it.
+    pub fn caught(&self, checks: &[&str]) -> Vec<String> {
+        let suite = Suite {
+            checks: checks.iter().map(ToString::to_string).collect(),
+            threads: vec![NonZeroUsize::MIN, NonZeroUsize::MIN.saturating_add(1)],
+            fixtures: Vec::new(),
+            ..Suite::new(Depth::Quick)
+        };
+        let run = || {
+            let mut caught: Vec<String> = Vec::new();
+            for scalar in ScalarKind::ALL {
+                suite.run(&self.entry(), scalar, &mut |outcome: Outcome| {
+                    if outcome.failed() && !caught.contains(&outcome.check) {
+                        caught.push(outcome.check);
+                    }
+                });
+            }
+            caught
+        };
+        std::thread::scope(|scope| scope.spawn(run).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    }
+}
+
+/// Every seeded bug.
+pub fn catalogue() -> Vec<Fault> {
+    let fault = |&(bug, name, site, caught_by, what)| Fault { name, site, what, caught_by, bug };
+    let has_a_mode = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
+    BUGS.iter().filter(|(bug, ..)| has_a_mode || *bug != Bug::FlushLeftOn).map(fault).collect()
+}
+
+/// The backend of the catalogue without a bug: it must pass everything.
+pub fn control() -> Entry {
+    Entry::both(Faulty { bug: Bug::None, name: "no_fault" })
+}

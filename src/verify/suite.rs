@@ -1,0 +1,181 @@
+//! Which checks are run on a backend, and the driver that runs them: one outcome for each check and fixture case. What a check
+//! does is in [`checks`](super::checks).
+
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::cases::{Depth, Shape};
+use super::checks::{Probe, Tier};
+use super::fixture::{self, Case};
+use super::{Outcome, Place, Status, actual, checks, compare, tolerances};
+use crate::backend::Entry;
+use crate::error::{Error, Result};
+use crate::scalar::{Scalar, ScalarKind};
+
+/// A selection of checks, shapes, seeds and threads.
+#[derive(Clone, Debug)]
+pub struct Suite {
+    /// How much is tried.
+    pub depth: Depth,
+    /// Only these tiers; empty for all.
+    pub tiers: Vec<Tier>,
+    /// Only these checks and fixture cases, by name; empty for all.
+    pub checks: Vec<String>,
+    /// Only this shape, in checks that run over shapes.
+    pub shape: Option<Shape>,
+    /// Only this seed.
+    pub seed: Option<u32>,
+    /// Only these thread counts; empty for those of the depth.
+    pub threads: Vec<NonZeroUsize>,
+    /// The fixture cases.
+    pub fixtures: Vec<Case>,
+}
+
+/// More threads than many shapes have rows, and a number that divides none of them.
+const MANY_THREADS: NonZeroUsize = NonZeroUsize::new(7).expect("not zero");
+
+impl Suite {
+    /// Everything of that depth, with the embedded fixtures.
+    pub fn new(depth: Depth) -> Self {
+        Suite {
+            depth,
+            tiers: Vec::new(),
+            checks: Vec::new(),
+            shape: None,
+            seed: None,
+            threads: Vec::new(),
+            fixtures: fixture::embedded(),
+        }
+    }
+
+    /// Refuses names that neither a check nor a fixture case has: a mistyped name must not select nothing and pass.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] with the name.
+    pub fn expect_known_names(&self) -> Result<()> {
+        let known = |name: &&String| {
+            checks::all().iter().any(|check| check.name == **name) || self.fixtures.iter().any(|c| c.name == **name)
+        };
+        match self.checks.iter().find(|name| !known(name)) {
+            None => Ok(()),
+            Some(name) => Err(Error::Setting {
+                what: "the check",
+                found: format!("`{name}`"),
+                expected: "a name that `list` shows, or that of a fixture case",
+            }),
+        }
+    }
+
+    /// The thread counts for a backend: one; and for a parallel one two, all `cores`, and more than many shapes have rows.
+    pub fn thread_counts(&self, entry: &Entry, cores: NonZeroUsize) -> Vec<NonZeroUsize> {
+        if !self.threads.is_empty() {
+            return self.threads.clone();
+        }
+        let mut counts = entry.thread_counts(cores);
+        if entry.profile().parallel && self.depth > Depth::Quick {
+            counts.extend([NonZeroUsize::MIN.saturating_add(1), MANY_THREADS]);
+            counts.sort_unstable();
+            counts.dedup();
+        }
+        counts
+    }
+
+    /// Runs the selection on one backend in one scalar type, handing each outcome to `sink`.
+    pub fn run(&self, entry: &Entry, scalar: ScalarKind, sink: &mut dyn FnMut(Outcome)) {
+        match scalar {
+            ScalarKind::F32 => self.run_as::<f32>(entry, sink),
+            ScalarKind::F64 => self.run_as::<f64>(entry, sink),
+        }
+    }
+
+    fn run_as<T: Scalar>(&self, entry: &Entry, sink: &mut dyn FnMut(Outcome)) {
+        let whole = |status| Outcome::without_cases("all", None, entry, T::KIND, status);
+        if let Err(reason) = entry.available() {
+            return sink(whole(Status::Unavailable(reason.to_string())));
+        }
+        if !entry.supports(T::KIND) {
+            return sink(whole(Status::Skipped(format!("it does not compute in {}", T::KIND))));
+        }
+        let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let mut threads = self.thread_counts(entry, cores);
+        if !entry.profile().parallel {
+            threads.retain(|count| count.get() == 1);
+        }
+        if threads.is_empty() {
+            return sink(whole(Status::Skipped("it is serial, and other thread counts were asked for".into())));
+        }
+        for case in self.fixtures.iter().filter(|case| self.selects(Tier::T2, &case.name)) {
+            sink(self.outcome::<T>(entry, &threads, &case.name, Tier::T2, &|probe| {
+                probe.once(|probe| {
+                    let got = actual::run(&probe.open()?, &case.call)?;
+                    Ok(compare::judge_case::<T>(case, &got))
+                })
+            }));
+        }
+        for check in checks::all().iter().filter(|check| self.selects(check.tier, check.name)) {
+            sink(self.outcome::<T>(entry, &threads, check.name, check.tier, &|probe| check.run(probe)));
+        }
+    }
+
+    fn selects(&self, tier: Tier, name: &str) -> bool {
+        (self.tiers.is_empty() || self.tiers.contains(&tier))
+            && (self.checks.is_empty() || self.checks.iter().any(|chosen| chosen == name))
+    }
+
+    /// One check on each of `threads`, up to the first failure.
+    fn outcome<T: Scalar>(
+        &self,
+        entry: &Entry,
+        threads: &[NonZeroUsize],
+        name: &str,
+        tier: Tier,
+        run: &dyn Fn(&mut Probe<'_, T>) -> Result<()>,
+    ) -> Outcome {
+        let mut outcome = Outcome::without_cases(name, Some(tier), entry, T::KIND, Status::Passed);
+        let mut skipped = None;
+        let (mut numbers, mut zeros) = (0, 0);
+        for &count in threads {
+            let mut probe = Probe::new(entry, count, self);
+            let ended = catch_unwind(AssertUnwindSafe(|| run(&mut probe)));
+            let place = Place { threads: count.get(), ..probe.place() };
+            let found = probe.into_findings();
+            outcome.executed += found.executed;
+            (numbers, zeros) = (numbers + found.comparison.numbers, zeros + found.comparison.zeros);
+            let error = match ended {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(payload) => Some(format!("it panicked: {}", panic_text(payload.as_ref()))),
+            };
+            if let Some(error) = error {
+                (outcome.status, outcome.at) = (Status::Failed(Some(error)), Some(place));
+                return outcome;
+            }
+            if found
+                .comparison
+                .worst
+                .as_ref()
+                .is_some_and(|w| outcome.worst.as_ref().is_none_or(|o| w.ratio() > o.ratio()))
+            {
+                (outcome.worst, outcome.at) = (found.comparison.worst, found.worst_at);
+            }
+            if outcome.worst.as_ref().is_some_and(|worst| !worst.is_within()) {
+                outcome.status = Status::Failed(None);
+                return outcome;
+            }
+            skipped = skipped.or(found.skipped);
+        }
+        if outcome.executed == 0 || numbers == 0 {
+            // Nothing compared is never a pass.
+            let reason = skipped.unwrap_or_else(|| "nothing in it matches the shape that was asked for".into());
+            outcome.status = Status::Skipped(reason);
+        } else if zeros as f64 > tolerances::MISTRUSTED_ZEROS * numbers as f64 {
+            outcome.status = Status::Mistrusted(format!("{zeros} of {numbers} expected numbers are zero"));
+        }
+        outcome
+    }
+}
+
+fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload.downcast_ref::<String>().map(String::as_str).or(payload.downcast_ref::<&str>().copied());
+    text.unwrap_or("without a message").into()
+}
