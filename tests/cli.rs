@@ -90,7 +90,8 @@ fn the_main_job_verifies_measures_and_names_the_fastest() {
     command
         .assert()
         .code(0)
-        .stdout(contains("PASSED      ndarray").and(contains("GFLOP/s")).and(contains("Fastest on this machine:")));
+        .stdout(contains("PASSED      ndarray").and(contains("GFLOP/s")).and(contains("GB/s")))
+        .stdout(contains("Fastest on this machine:").or(contains("too close to call")));
 }
 
 fn train(args: &[&str]) -> assert_cmd::assert::Assert {

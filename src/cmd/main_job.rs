@@ -49,9 +49,10 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     counts.sort_unstable();
     counts.dedup();
     let machine = Machine::new(Facts::read(), Roofline::measure(&counts, Depth::Brief));
+    writeln!(out, "\n{}", report::machine(&machine, args.scalar, &counts))?;
     writeln!(
         out,
-        "\nmeasuring the reference workload: {} rounds in {} on synthetic pictures, 209 examples; median and share of the roofline\n",
+        "measuring the reference workload: {} rounds in {} on synthetic pictures, 209 examples; median and share of the roofline\n",
         args.rounds, args.scalar
     )?;
     out.flush()?;

@@ -36,7 +36,11 @@ fn train_runs_on_both() {
 #[test]
 fn the_main_job_measures_them() {
     let args = ["--rounds", "1", "--backend", "outer", "--backend", "fused"];
-    program().args(args).assert().code(0).stdout(contains("Fastest on this machine:"));
+    program()
+        .args(args)
+        .assert()
+        .code(0)
+        .stdout(contains("Fastest on this machine:").or(contains("too close to call")));
 }
 
 #[test]
