@@ -226,7 +226,7 @@ fn what_cannot_be_drawn_is_exit_code_2_and_leaves_what_was_there() {
     layerbench().arg("plot").arg(&good).assert().code(2).stderr(contains("--output"));
 }
 
-const VERBS: [&str; 6] = ["list", "verify", "train", "plot", "completions", "man"];
+const VERBS: [&str; 8] = ["list", "doctor", "verify", "train", "predict", "plot", "completions", "man"];
 
 #[test]
 fn every_shell_has_completions_that_name_the_verbs() {
