@@ -65,11 +65,7 @@ impl Cells {
         for (name, reason) in unavailable.chain(registry.left_out()) {
             eprintln!("UNAVAILABLE  {name}: {reason}");
         }
-        Cells {
-            registry,
-            verdicts: HashMap::new(),
-            well: true,
-        }
+        Cells { registry, verdicts: HashMap::new(), well: true }
     }
 
     /// Times all that the command line selects of a group.

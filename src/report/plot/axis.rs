@@ -203,8 +203,19 @@ mod tests {
 
     #[test]
     fn every_range_has_ticks_that_rise_and_enclose_it() {
-        let mut extremes =
-            vec![0.0, 5e-324, 1e-310, 1e-290, 1e-7, 0.5, 0.7310585786300049, 0.7310585786300050, 1.0, 1e6, 1e300];
+        let mut extremes = vec![
+            0.0,
+            5e-324,
+            1e-310,
+            1e-290,
+            1e-7,
+            0.5,
+            0.731_058_578_630_004_9,
+            0.731_058_578_630_005,
+            1.0,
+            1e6,
+            1e300,
+        ];
         extremes.extend([f64::MAX, f64::MIN, -1.0, -1e-300]);
         for &min in &extremes {
             for &max in extremes.iter().filter(|&&max| max >= min) {
