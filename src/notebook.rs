@@ -37,7 +37,7 @@ pub struct LayerGradients<T> {
     pub db: Array2<T>,
 }
 
-/// `initialize_parameters(n_x, n_h, n_y)` (In [2]): seed 1, `randn * 0.01`, zero biases.
+/// `initialize_parameters(n_x, n_h, n_y)` (`In [2]`): seed 1, `randn * 0.01`, zero biases.
 ///
 /// # Errors
 /// [`Error::Architecture`] where a size is zero.
@@ -45,7 +45,7 @@ pub fn initialize_parameters<T: Scalar>(n_x: usize, n_h: usize, n_y: usize) -> R
     Ok(Parameters::initialized(&Architecture::new(&[n_x, n_h, n_y])?, Init::Normal(0.01), 1))
 }
 
-/// `initialize_parameters_deep(layer_dims)` (In [12]): seed 3, `randn * 0.01`, zero biases.
+/// `initialize_parameters_deep(layer_dims)` (`In [12]`): seed 3, `randn * 0.01`, zero biases.
 ///
 /// The sequel's starts from seed 1 with `randn / sqrt(n_prev)`: see [`Parameters::initialized`].
 ///
@@ -55,7 +55,7 @@ pub fn initialize_parameters_deep<T: Scalar>(layer_dims: &[usize]) -> Result<Par
     Ok(Parameters::initialized(&Architecture::new(layer_dims)?, Init::Normal(0.01), 3))
 }
 
-/// `linear_forward(A, W, b)` (In [14]): Z = W A + b.
+/// `linear_forward(A, W, b)` (`In [14]`): Z = W A + b.
 ///
 /// # Errors
 /// Where shapes do not fit, or of the engine.
@@ -142,7 +142,7 @@ fn reshaped<T>(column: Array2<T>, dim: (usize, usize)) -> Array2<T> {
     column.into_shape_with_order(dim).expect("one element for each")
 }
 
-/// `linear_activation_forward(A_prev, W, b, activation)` (In [16]): A = g(W A_prev + b), and the cache.
+/// `linear_activation_forward(A_prev, W, b, activation)` (`In [16]`): A = g(W A_prev + b), and the cache.
 ///
 /// # Errors
 /// Where shapes do not fit, or of the engine.
@@ -161,7 +161,7 @@ pub fn linear_activation_forward<T: Scalar>(
     Ok((a, Cache { a_prev: a_prev.to_owned(), w: w.to_owned(), b: b.to_owned(), z }))
 }
 
-/// `L_model_forward(X, parameters)` (In [26]): AL and the caches of all layers, ReLU inside and sigmoid at the end.
+/// `L_model_forward(X, parameters)` (`In [26]`): AL and the caches of all layers, ReLU inside and sigmoid at the end.
 ///
 /// # Errors
 /// Where shapes do not fit, or of the engine.
@@ -182,7 +182,7 @@ pub fn l_model_forward<T: Scalar>(
     Ok((al, caches))
 }
 
-/// `compute_cost(AL, Y)` (In [32]); see [`loss::cost_from_a`] for certain answers.
+/// `compute_cost(AL, Y)` (`In [32]`); see [`loss::cost_from_a`] for certain answers.
 ///
 /// # Errors
 /// [`Error::Shape`] where Y is shaped otherwise.
@@ -190,7 +190,7 @@ pub fn compute_cost<T: Scalar>(al: ArrayView2<'_, T>, y: ArrayView2<'_, T>) -> R
     loss::cost_from_a(al, y)
 }
 
-/// `linear_backward(dZ, cache)` (In [34]); the cache's Z is not looked at.
+/// `linear_backward(dZ, cache)` (`In [34]`); the cache's Z is not looked at.
 ///
 /// # Errors
 /// Where shapes do not fit, or of the engine.
@@ -202,7 +202,7 @@ pub fn linear_backward<T: Scalar>(
     backward(engine, Upstream::Dz(dz), cache, Activation::Identity, one_over(dz.ncols()))
 }
 
-/// `linear_activation_backward(dA, cache, activation)` (In [39]): dZ comes from dA and the cached Z.
+/// `linear_activation_backward(dA, cache, activation)` (`In [39]`): dZ comes from dA and the cached Z.
 ///
 /// # Errors
 /// Where shapes do not fit, or of the engine.
@@ -242,7 +242,7 @@ fn backward<T: Scalar>(
     Ok(gradients)
 }
 
-/// `L_model_backward(AL, Y, caches)` (In [51]), from the notebook's dAL = -(Y/AL - (1-Y)/(1-AL)).
+/// `L_model_backward(AL, Y, caches)` (`In [51]`), from the notebook's dAL = -(Y/AL - (1-Y)/(1-AL)).
 ///
 /// Element l of the result belongs to layer l + 1. Its `da_prev` is what the notebook stores as `dA(l+1)`, though it is the
 /// gradient of that layer's *input*, dA(l) in mathematical naming.
@@ -272,7 +272,7 @@ pub fn l_model_backward<T: Scalar>(
     Ok(gradients)
 }
 
-/// `update_parameters(parameters, grads, learning_rate)` (In [61]); returns new parameters, the given ones stay.
+/// `update_parameters(parameters, grads, learning_rate)` (`In [61]`); returns new parameters, the given ones stay.
 ///
 /// # Errors
 /// [`Error::Mismatch`] where the gradients are of another architecture.

@@ -1,7 +1,7 @@
 //! What must come out of a call: computed by plain loops that share no code with any backend, each number with a bound on the
 //! error that a correct computation in the scalar type under test may have.
 //!
-//! Sums are compensated ([`Sums`]): as good as twice `f64`'s precision. The bounds are those of running error analysis (Higham,
+//! Sums are compensated (`Sums`): as good as twice `f64`'s precision. The bounds are those of running error analysis (Higham,
 //! *Accuracy and Stability of Numerical Algorithms*, 2002, sections 3.1 and 3.3); [`tolerances`](super::tolerances) lists them.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! The named checks. A new check is one entry of [`all`] and one function; what it may see of a backend is its [`Entry`], through
+//! The named checks. A new check is one entry of [`all`] and one function; what it may see of a backend is its [`Entry`](crate::Entry), through
 //! a [`Probe`]. Tolerances, shapes and seeds come from the shared tables.
 
 mod bound;
