@@ -143,9 +143,9 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// The digest that was asked for.
-        expected: crate::data::Sha256,
+        expected: String,
         /// The digest of the bytes that were read.
-        found: crate::data::Sha256,
+        found: String,
     },
 
     /// Data and network do not fit each other.

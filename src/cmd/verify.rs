@@ -15,7 +15,7 @@ use crate::report::verification::{Verification, line};
 use crate::scalar::ScalarKind;
 use crate::verify::cases::{Depth, Shape};
 use crate::verify::checks::Tier;
-use crate::verify::{Outcome, Status, Suite, faults, fixture};
+use crate::verify::{Outcome, Status, Suite, faults, fixture, golden};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -228,7 +228,7 @@ fn program() -> String {
     Path::new(&path).file_stem().map_or("layerbench".into(), |name| name.to_string_lossy().into_owned())
 }
 
-fn read_all(paths: &[PathBuf]) -> Result<Vec<fixture::Case>, Error> {
+fn read_all(paths: &[PathBuf]) -> Result<Vec<golden::Case>, Error> {
     let mut cases = Vec::new();
     for path in paths {
         let found = fixture::read(path)?;

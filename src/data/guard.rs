@@ -105,7 +105,7 @@ pub fn read(path: &Path, expected: Option<Sha256>, reader: Command) -> Result<Pi
     }
     let (copy, bytes, found) = copy(path)?;
     if let Some(expected) = expected.filter(|&expected| expected != found) {
-        return Err(Error::Digest { path: path.to_owned(), expected, found });
+        return Err(Error::Digest { path: path.to_owned(), expected: expected.to_string(), found: found.to_string() });
     }
     ask(path, &copy, &Limits::for_file(bytes), reader)
 }

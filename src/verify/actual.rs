@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ndarray::{Array2, ArrayView2};
 
 use super::Outputs;
-use super::fixture::{CacheCase, Call, LayerCase};
+use super::golden::{CacheCase, Call, LayerCase};
 use crate::error::Result;
 use crate::layer::{Activation, Engine};
 use crate::network::Parameters;

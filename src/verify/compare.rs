@@ -6,7 +6,7 @@ use std::fmt;
 use ndarray::{Array2, ArrayView2};
 
 use super::Outputs;
-use super::fixture::{Call, Case};
+use super::golden::{Call, Case};
 use super::reference::{self, Bounded};
 use crate::scalar::{Scalar, ScalarKind};
 

@@ -3,7 +3,7 @@
 use ndarray::Array2;
 use serde_json::{Map, Value};
 
-use super::fixture::{CacheCase, LayerCase};
+use super::golden::{CacheCase, LayerCase};
 use crate::layer::Activation;
 use crate::network::{Architecture, Init};
 

@@ -1,7 +1,7 @@
 //! Is it right? Checks that hold a backend against golden fixtures, exact arithmetic, error bounds, gradients, trajectories and the
 //! contracts of the layer trait. Nothing is timed here.
 //!
-//! A [`Suite`] selects and runs the named [`checks`] over the shapes of [`cases`]; [`fixture`] reads golden cases and [`actual`] runs
+//! A [`Suite`] selects and runs the named [`checks`] over the shapes of [`cases`]; [`fixture`] reads [`golden`] cases and [`actual`] runs
 //! them; [`reference`](mod@reference) computes what must come out, with a bound on its rounding error after the table in
 //! [`tolerances`]; [`compare`](mod@compare) judges. [`conformance`] is the whole for a backend of another crate.
 
@@ -13,6 +13,7 @@ pub mod conformance;
 pub mod faults;
 mod fields;
 pub mod fixture;
+pub mod golden;
 pub mod reference;
 mod suite;
 pub mod tolerances;
@@ -31,7 +32,7 @@ use crate::scalar::ScalarKind;
 use cases::{Depth, Shape};
 use checks::Tier;
 use compare::Worst;
-use fixture::Case;
+use golden::Case;
 pub use suite::Suite;
 
 /// Named matrices: what a function of the notebook returns. Numbers are (1, 1), lists are (1, n).

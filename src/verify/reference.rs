@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use ndarray::Array2;
 
-use super::fixture::{Call, LayerCase};
+use super::golden::{Call, LayerCase};
 use super::tolerances::{Growth, SIGMOID_CURVATURE, SIGMOID_ROUNDINGS};
 use crate::layer::Activation;
 use crate::network::{Architecture, Init, Parameters};

@@ -6,7 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::cases::{Depth, Shape};
 use super::checks::{Probe, Tier};
-use super::fixture::{self, Case};
+use super::fixture;
+use super::golden::Case;
 use super::{Outcome, Place, Status, actual, checks, compare, tolerances};
 use crate::backend::Entry;
 use crate::error::{Error, Result};
