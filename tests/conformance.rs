@@ -78,6 +78,19 @@ fn shapes_at_random() {
         .unwrap_or_else(|error| panic!("{error}"));
 }
 
+/// Correct code must never alarm: the checks whose bounds are not zero, over other seeds than the table's. scripts/soak has 1,000.
+#[test]
+fn no_alarm_over_seeds() {
+    let _turn = common::alone();
+    let tiers = vec![Tier::T1, Tier::T3, Tier::T4, Tier::T5, Tier::T6];
+    for seed in 100..110 {
+        for entry in Registry::builtin().entries() {
+            let suite = Suite { seed: Some(seed), tiers: tiers.clone(), ..Suite::new(Depth::Quick) };
+            assert!(assert_conforms_to(entry, &suite).executed > 80, "{} {seed}", entry.name());
+        }
+    }
+}
+
 /// A name that nothing has is an error, and if it is run all the same, it does not pass.
 #[test]
 #[should_panic(expected = "naive was not checked at all")]

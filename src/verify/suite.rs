@@ -2,7 +2,6 @@
 //! does is in [`checks`](super::checks).
 
 use std::num::NonZeroUsize;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::cases::{Depth, Shape};
 use super::checks::{Probe, Tier};
@@ -130,14 +129,15 @@ impl Suite {
         threads: &[NonZeroUsize],
         name: &str,
         tier: Tier,
-        run: &dyn Fn(&mut Probe<'_, T>) -> Result<()>,
+        run: &(dyn Fn(&mut Probe<'_, T>) -> Result<()> + Sync),
     ) -> Outcome {
         let mut outcome = Outcome::without_cases(name, Some(tier), entry, T::KIND, Status::Passed);
         let mut skipped = None;
         let (mut numbers, mut zeros) = (0, 0);
         for &count in threads {
             let mut probe = Probe::new(entry, count, self);
-            let ended = catch_unwind(AssertUnwindSafe(|| run(&mut probe)));
+            // In a thread of its own: floating-point modes that a backend leaves changed end with it, and a panic is a result.
+            let ended = std::thread::scope(|scope| scope.spawn(|| run(&mut probe)).join());
             let place = Place { threads: count.get(), ..probe.place() };
             let found = probe.into_findings();
             outcome.executed += found.executed;

@@ -173,27 +173,22 @@ impl FloatState {
 pub(super) fn float_state<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let (entry, threads) = (probe.entry(), probe.threads());
     probe.each(&[Table::Little], |shape, seed| {
-        let observe = || {
-            let mut found = Comparison::default();
-            let before = FloatState::of_this_thread();
-            let engine = entry.open::<T>(threads)?;
-            Trial::<T>::normal(shape, Activation::Sigmoid, seed).run(engine.as_ref(), T::one())?;
-            found.equal(
-                "changed modes of the caller, plus one",
-                1.0 + FloatState::of_this_thread().changes_since(before),
-                1.0,
-            );
-            let in_workers = in_run(engine.as_ref(), || {
-                let inside_a_pool = rayon::current_thread_index().is_some();
-                if inside_a_pool { rayon::broadcast(|_| FloatState::of_this_thread()) } else { Vec::new() }
-            });
-            for state in in_workers {
-                found.equal("changed modes of a worker, plus one", 1.0 + state.changes_since(before), 1.0);
-            }
-            Ok(found)
+        let mut found = Comparison::default();
+        let before = FloatState::of_this_thread();
+        let engine = entry.open::<T>(threads)?;
+        Trial::<T>::normal(shape, Activation::Sigmoid, seed).run(engine.as_ref(), T::one())?;
+        let mut hold = |whose: &str, after: FloatState| {
+            found.equal(&format!("modes changed {whose}, plus one"), 1.0 + after.changes_since(before), 1.0);
         };
-        // In a thread of its own: what is left behind ends with it.
-        std::thread::scope(|scope| scope.spawn(observe).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        hold("in the caller", FloatState::of_this_thread());
+        let in_workers = in_run(engine.as_ref(), || {
+            let inside_a_pool = rayon::current_thread_index().is_some();
+            if inside_a_pool { rayon::broadcast(|_| FloatState::of_this_thread()) } else { Vec::new() }
+        });
+        for state in in_workers {
+            hold("in a worker", state);
+        }
+        Ok(found)
     })
 }
 
