@@ -18,7 +18,7 @@ pub struct Summary {
     /// Operations of the matrix products over the median.
     pub gflops: f64,
     /// `gflops` over what the machine's roofline allows: its peak, or less where the pass moves many bytes per operation, at the
-    /// bandwidth of the smallest cache that holds them. None where the file has no roofline for that many threads.
+    /// bandwidth of the smallest cache that holds what the workload has in use. None where the file has no roofline for that many threads.
     pub roofline_share: Option<f64>,
     /// CPU time over wall time: how many threads were busy.
     pub busy_threads: f64,
@@ -30,15 +30,15 @@ impl Summary {
         let times = per_pass(measured);
         let median_ns = median(&times);
         let flops = cell.workload.flops(cell.phase);
-        let bytes = match cell.scalar {
-            ScalarKind::F32 => cell.workload.bytes::<f32>(cell.phase),
-            ScalarKind::F64 => cell.workload.bytes::<f64>(cell.phase),
+        let (bytes, footprint) = match cell.scalar {
+            ScalarKind::F32 => (cell.workload.bytes::<f32>(cell.phase), cell.workload.footprint::<f32>()),
+            ScalarKind::F64 => (cell.workload.bytes::<f64>(cell.phase), cell.workload.footprint::<f64>()),
         };
         let gflops = flops / median_ns;
         let limit = machine.and_then(|machine| {
             let threads = cell.threads.get();
             let peak = machine.roofline.peak(cell.scalar, threads)?;
-            let rate = bandwidth(machine, bytes / cell.workload.steps(cell.phase), threads)?;
+            let rate = bandwidth(machine, footprint, threads)?;
             Some(peak.min(rate * flops / bytes))
         });
         let sum = |times: &[u64]| times.iter().sum::<u64>() as f64;

@@ -157,8 +157,17 @@ impl Workload {
     }
 
     /// Steps of a pass: [`train_steps`](Self::train_steps) in a training run, else one.
-    pub fn steps(&self, phase: Phase) -> f64 {
+    fn steps(&self, phase: Phase) -> f64 {
         if phase == Phase::Train { f64::from(self.train_steps) } else { 1.0 }
+    }
+
+    /// Bytes that are in use at once: X, parameters and gradients, and Z, A and the upstream gradient of each layer. The cache that
+    /// holds them is where a pass finds its data.
+    pub fn footprint<T: Scalar>(&self) -> f64 {
+        let layers = (0..self.architecture.layers()).map(|index| self.architecture.layer(index, self.batch));
+        let numbers: usize =
+            layers.map(|spec| 2 * spec.outputs * (spec.inputs + 1) + 3 * spec.outputs * spec.batch).sum();
+        ((self.architecture.inputs() * self.batch + numbers) * size_of::<T>()) as f64
     }
 
     /// Bytes that a pass must move at the least: each matrix that it reads or writes once, as if a layer's operands came from memory
@@ -215,6 +224,8 @@ mod tests {
         let back_first = 2.0 * 400.0 + 8.0 * 400.0 + 12.0;
         let back_second = 4.0 * 400.0 + 2.0 * 400.0 + 5.0 + 4.0 + 4.0 * 400.0;
         assert_eq!(planar.bytes::<f32>(Phase::Backward), 4.0 * (back_first + back_second));
+        let in_use = 2 * 400 + 2 * 4 * 3 + 3 * 4 * 400 + 2 * 5 + 3 * 400;
+        assert_eq!(planar.footprint::<f32>(), 4.0 * f64::from(in_use));
         let update = 3.0 * (12.0 + 5.0);
         assert_eq!(planar.bytes::<f64>(Phase::Step), 8.0 * (first + second + back_first + back_second + update));
     }
