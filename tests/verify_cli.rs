@@ -115,6 +115,7 @@ fn what_checks_nothing_or_makes_no_sense_is_exit_code_2() {
         (&["--backend", "naive", "--threads", "2"], "nothing was checked"),
         (&["--backend", "naive", "--check", "determinism_threads"], "nothing was checked"),
         (&["--backend", "naive", "--tier", "t3", "--output", "/"], "it is a folder"),
+        (&["--faults", "--backend", "naive"], "cannot be used with"),
         (&["--require", "cublas"], "no backend is called `cublas`"),
     ] {
         verify(bad).code(2).stderr(contains(part));

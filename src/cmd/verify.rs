@@ -52,8 +52,8 @@ pub(crate) struct Args {
     /// Fail where this backend is unavailable or was left out of the build; may be given several times
     #[arg(long = "require", value_name = "NAME")]
     required: Vec<String>,
-    /// Instead of backends, the seeded bugs: which checks catch each; exit code 1 where one that must does not
-    #[arg(long, conflicts_with_all = ["backends", "fixtures", "tiers", "shape", "seed", "threads", "full", "required", "output"])]
+    /// The proof that checks can fail: which of them catch each seeded bug; exit code 1 where one that must does not
+    #[arg(long, conflicts_with_all = ["backends", "fixtures", "scalar", "tiers", "checks", "threads", "shape", "seed", "quick", "full", "required", "format", "output"])]
     faults: bool,
     /// What the report is written as
     #[arg(long, value_enum, default_value_t)]
