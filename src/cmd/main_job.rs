@@ -105,7 +105,7 @@ fn verified<'a>(
 ) -> anyhow::Result<(Vec<&'a Entry>, Verdict)> {
     let cases = fixture::embedded();
     let (mut good, mut verdict) = (Vec::new(), Verdict::Fine);
-    writeln!(out, "verifying in {}: {} fixture cases and the exact check", args.scalar, cases.len())?;
+    writeln!(out, "verifying in {}: the quick suite, with {} fixture cases", args.scalar, cases.len())?;
     for &entry in entries {
         let counts = entry.thread_counts(cores());
         let mut outcomes: Vec<Outcome> = Vec::new();
