@@ -74,7 +74,7 @@ enum Verb {
 /// }
 /// ```
 pub fn main_with(registry: Registry) -> ExitCode {
-    ExitCode::from(run(&registry, std::env::args_os(), &mut io::stdout().lock()))
+    ExitCode::from(run(&registry, std::env::args_os(), &mut UntilClosed(Some(io::stdout().lock()))))
 }
 
 /// The same with given arguments and output; returns the exit code. Verbs that measure or read HDF5 files do it in children of the
@@ -109,8 +109,6 @@ pub fn run(registry: &Registry, arguments: impl IntoIterator<Item = OsString>, o
     let outcome = outcome.and_then(|verdict| Ok(out.flush().map(|()| verdict)?));
     match outcome {
         Ok(verdict) => verdict.exit_code(),
-        // Whoever reads our output has seen enough (`layerbench list | head -1`).
-        Err(error) if is_broken_pipe(&error) => 0,
         Err(error) => {
             eprintln!("error: {error:#}");
             2
@@ -118,13 +116,53 @@ pub fn run(registry: &Registry, arguments: impl IntoIterator<Item = OsString>, o
     }
 }
 
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
+/// Output until its reader has seen enough (`layerbench verify | head -1`). From then on nothing is written, and the work goes on: its
+/// files and its verdict count.
+struct UntilClosed<W>(Option<W>);
+
+impl<W: Write> UntilClosed<W> {
+    fn keep<R>(&mut self, nothing: R, write: impl FnOnce(&mut W) -> io::Result<R>) -> io::Result<R> {
+        match self.0.as_mut().map(write) {
+            Some(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.0 = None;
+                Ok(nothing)
+            }
+            Some(result) => result,
+            None => Ok(nothing),
+        }
+    }
+}
+
+impl<W: Write> Write for UntilClosed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.keep(bytes.len(), |out| out.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.keep((), Write::flush)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_closed_output_ends_printing_and_other_errors_stay() {
+        struct Fails(io::ErrorKind);
+        impl Write for Fails {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(self.0.into())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Err(self.0.into())
+            }
+        }
+        let mut closed = UntilClosed(Some(Fails(io::ErrorKind::BrokenPipe)));
+        assert!(writeln!(closed, "one").is_ok() && writeln!(closed, "two").is_ok() && closed.flush().is_ok());
+        assert!(writeln!(UntilClosed(Some(Fails(io::ErrorKind::StorageFull))), "one").is_err());
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -216,7 +216,8 @@ pub fn linear_activation_backward<T: Scalar>(
 }
 
 fn one_over<T: Scalar>(m: usize) -> T {
-    T::one() / T::of(m as f64)
+    // No examples have zero gradients, not 0 times infinity.
+    T::one() / T::of(m.max(1) as f64)
 }
 
 fn backward<T: Scalar>(

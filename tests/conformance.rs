@@ -159,3 +159,22 @@ fn serial_backends_refuse_more_threads_and_nobody_takes_none() {
     assert!(matches!(registry.open::<f64>("naive", 0), Err(Error::Threads { asked: 0, .. })));
     assert!(matches!(registry.open::<f64>("cublas", 1), Err(Error::UnknownBackend { .. })));
 }
+
+/// No examples have zero gradients, not zero times infinity.
+#[test]
+fn no_examples_give_zero_gradients_through_the_notebook() {
+    let _turn = common::alone();
+    for entry in Registry::builtin().entries() {
+        let engine = Registry::builtin().open::<f64>(entry.name(), 1).expect("available");
+        let none = |rows| ndarray::Array2::<f64>::zeros((rows, 0));
+        let cache = layerbench::notebook::Cache {
+            a_prev: none(3),
+            w: ndarray::Array2::ones((2, 3)),
+            b: ndarray::Array2::ones((2, 1)),
+            z: none(2),
+        };
+        let gradients =
+            layerbench::notebook::linear_backward(engine.as_ref(), none(2).view(), &cache).expect("an ordinary shape");
+        assert!(gradients.dw.iter().chain(&gradients.db).all(|&d| d == 0.0), "{}", entry.name());
+    }
+}

@@ -267,10 +267,11 @@ fn killed_at_any_moment_a_run_loses_no_finished_cell() {
     }
 }
 
-/// The interval of the ratio of medians contains 1 in at least 95% of the cells when nothing was changed.
+/// The interval of the ratio of medians contains 1 in at least 95% of the cells when nothing was changed: that is the long form's
+/// demand, on an idle machine. The short one, whose neighbours are other tests, demands that all cells can be compared.
 #[test]
 fn two_runs_over_the_same_cells_agree() {
-    let (repetitions, wanted) = if is_soak() { (5, 0.95) } else { (1, 0.5) };
+    let repetitions = if is_soak() { 5 } else { 1 };
     let folder = tempfile::tempdir().expect("a folder");
     let (mut agreed, mut all) = (0, 0);
     for repetition in 0..repetitions {
@@ -293,12 +294,14 @@ fn two_runs_over_the_same_cells_agree() {
                 verdict => agreed += usize::from(*verdict == Verdict::NoDifference),
             }
             let (ratio, interval) = difference.ratio.expect("comparable");
+            assert!(interval.0 <= ratio && ratio <= interval.1 && interval.0 > 0.0, "{}: {interval:?}", difference.id);
             println!("{:<40} {ratio:.3} {interval:.3?} {}", difference.id, difference.verdict);
             all += 1;
         }
     }
     println!("{agreed} of {all} agree");
-    assert!(agreed as f64 >= wanted * all as f64, "{agreed} of {all} agree");
+    assert!(all >= 2 * repetitions, "only {all} cells");
+    assert!(!is_soak() || agreed as f64 >= 0.95 * f64::from(all), "{agreed} of {all} agree");
 }
 
 #[test]

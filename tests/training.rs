@@ -18,8 +18,10 @@ use serde_json::Value;
 
 /// One unit on all pixels: a step takes about a millisecond.
 const SMALL: [&str; 8] = ["train", "--arch", "12288,1", "--init", "zeros", "--backend", "naive", "--iterations"];
-/// Enough steps that a run can be caught in its midst.
+/// Enough steps that a run can be killed in its midst.
 const STEPS: &str = "400";
+/// Enough that it does not end while this test waits for a core.
+const MANY_STEPS: &str = "4000";
 
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_layerbench"));
@@ -49,9 +51,9 @@ fn signal(child: &Child, signal: Signal) {
 }
 
 /// The costs of an uninterrupted run.
-fn reference(folder: &Path) -> String {
+fn reference(folder: &Path, steps: &str) -> String {
     let path = folder.join("reference.csv");
-    assert(&[&SMALL[..], &[STEPS, "--costs", text(&path)]].concat()).code(0);
+    assert(&[&SMALL[..], &[steps, "--costs", text(&path)]].concat()).code(0);
     std::fs::read_to_string(path).expect("written")
 }
 
@@ -66,12 +68,12 @@ fn ctrl_c_saves_costs_and_model_and_the_run_goes_on_bit_for_bit() {
     let (costs, model, check) = (path("costs.csv"), path("model.safetensors"), path("run.checkpoint"));
     let outputs =
         ["--costs", text(&costs), "--save", text(&model), "--checkpoint", text(&check), "--checkpoint-every", "3"];
-    let mut child = command(&[&SMALL[..], &[STEPS], &outputs].concat()).spawn().expect("it starts");
+    let mut child = command(&[&SMALL[..], &[MANY_STEPS], &outputs].concat()).spawn().expect("it starts");
     wait_for(&check);
     signal(&child, Signal::INT);
     assert_eq!(child.wait().expect("it ends").code(), Some(130));
 
-    let expected = reference(folder.path());
+    let expected = reference(folder.path(), MANY_STEPS);
     let written = std::fs::read_to_string(&costs).expect("written");
     assert!(
         expected.starts_with(&written) && written.len() < expected.len(),
@@ -87,7 +89,7 @@ fn ctrl_c_saves_costs_and_model_and_the_run_goes_on_bit_for_bit() {
         .code(0)
         .stdout(contains(format!("of which {done} are done")));
     assert_eq!(std::fs::read_to_string(&costs).expect("written"), expected);
-    assert_eq!(checkpoint::<f64>(&check).costs.len(), 400);
+    assert_eq!(checkpoint::<f64>(&check).costs.len(), 4000);
     let temporary: Vec<_> =
         folder.path().read_dir().expect("a folder").map(|e| e.expect("an entry").file_name()).collect();
     assert_eq!(temporary.len(), 5, "reference, costs, model, checkpoint, the previous one: {temporary:?}");
@@ -97,7 +99,7 @@ fn ctrl_c_saves_costs_and_model_and_the_run_goes_on_bit_for_bit() {
 #[test]
 fn a_killed_run_leaves_a_whole_checkpoint_that_continues_bit_for_bit() {
     let folder = tempfile::tempdir().expect("a folder");
-    let expected = reference(folder.path());
+    let expected = reference(folder.path(), STEPS);
     let mut random = NumpyRandom::new(common::soak_or(1, 2));
     for round in 0..common::soak_or(10, 100) {
         let check = folder.path().join(format!("{round}.checkpoint"));
@@ -321,4 +323,54 @@ fn a_run_draws_its_costs() {
         .code(2)
         .stdout("")
         .stderr(contains(".svg or .png"));
+}
+
+#[test]
+fn one_file_cannot_hold_two_outputs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("file");
+    for [one, other] in [["--costs", "--save"], ["--save", "--checkpoint"], ["--checkpoint", "--costs"]] {
+        assert(&[&SMALL[..], &["100000000", one, text(&path), other, text(&path)]].concat())
+            .code(2)
+            .stdout("")
+            .stderr(contains("is given for two outputs"));
+    }
+    assert(&[&SMALL[..], &["1", "--costs", "/dev/null", "--save", "/dev/null"]].concat()).code(0);
+}
+
+#[test]
+#[cfg(unix)]
+fn an_output_keeps_its_permissions_and_links_are_followed() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, link) = (folder.path().join("costs.csv"), folder.path().join("link.csv"));
+    std::fs::write(&file, "old").expect("written");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).expect("it is ours");
+    symlink(&file, &link).expect("a link");
+    assert(&[&SMALL[..], &["2", "--costs", text(&link)]].concat()).code(0);
+    assert!(link.symlink_metadata().expect("it is there").file_type().is_symlink());
+    assert!(std::fs::read_to_string(&file).expect("written").starts_with("iteration,cost"));
+    assert_eq!(file.metadata().expect("it is there").permissions().mode() & 0o777, 0o640);
+}
+
+/// Whoever reads the output may stop; the files and the exit code do not depend on it.
+#[test]
+#[cfg(unix)]
+fn a_closed_pipe_costs_neither_files_nor_the_verdict() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let costs = folder.path().join("costs.csv");
+    let script = r#""$0" "$@" 2>/dev/null | true; exit ${PIPESTATUS[0]}"#;
+    let run = |args: &[&str]| {
+        let mut shell = Command::new("bash");
+        shell.args(["-c", script, env!("CARGO_BIN_EXE_layerbench")]).args(args).status().expect("bash runs").code()
+    };
+    assert_eq!(run(&[&SMALL[..], &["3", "--costs", text(&costs)]].concat()), Some(0));
+    assert_eq!(std::fs::read_to_string(&costs).expect("written").lines().count(), 4);
+    let bad = folder.path().join("bad.json");
+    let case = r#"{"name": "c", "function": "relu", "inputs": {"Z": [[1]]}, "expected": {"A": [[2]]}}"#;
+    std::fs::write(&bad, format!(r#"{{"format": 1, "cases": [{case}]}}"#)).expect("written");
+    let report = folder.path().join("report.json");
+    let verify = ["verify", "--tier", "t2", "--backend", "naive", "--format", "json", "--fixtures", text(&bad)];
+    assert_eq!(run(&[&verify[..], &["--output", text(&report)]].concat()), Some(1));
+    assert!(report.exists());
 }

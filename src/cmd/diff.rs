@@ -1,4 +1,4 @@
-//! `diff`: the same cells in two record files, with a verdict each. Measures nothing, and fails nothing: that is `gate`'s office.
+//! `diff`: the same cells in two record files, with a verdict each. Measures nothing, and fails nothing: a slower cell is no error.
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -37,6 +37,9 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     let entries = chosen(registry, &args.backends)?;
     let (good, verdict) = verified(&entries, registry, args, out)?;
     if good.is_empty() {
+        if verdict == Verdict::Fine {
+            bail!("no backend is available in {}", args.scalar);
+        }
         writeln!(out, "\nNo backend can be measured.")?;
         return Ok(verdict);
     }
@@ -72,9 +75,13 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     records.insert(0, Record::Machine(machine));
     let results = Results::new(records);
     let rankings = rank(&results);
-    let Some(overall) = rankings.first() else { bail!("no backend could be measured: {}", failures(&results)) };
+    let failures = failures(&results);
+    let Some(overall) = rankings.first() else { bail!("no backend could be measured: {failures}") };
     write!(out, "{}", report::overview(&results, overall))?;
     writeln!(out, "\n{}", report::sentence(overall))?;
+    if !failures.is_empty() {
+        bail!("not measured: {failures}");
+    }
     Ok(verdict)
 }
 
@@ -83,7 +90,7 @@ const PHASES: [Phase; 3] = [Phase::Forward, Phase::Backward, Phase::Step];
 const SAMPLE: Duration = Duration::from_millis(20);
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The first failure of each cell that failed.
+/// Every cell that failed, with the reason.
 fn failures(results: &Results) -> String {
     let failures = results.cells().iter().filter_map(|record| match &record.outcome {
         CellOutcome::Failed(failure) => Some(format!("{}: {}", record.cell, failure.message)),
@@ -118,7 +125,7 @@ fn verified<'a>(
             writeln!(out, "  {:<11} {name:<10} {} of {}, not measured", "FAILED", failures.len(), outcomes.len())?;
             writeln!(out, "  {:<11} {:<10} {}: {}", "", "", first.check, first.detail())?;
         } else if passed < outcomes.len() {
-            let reason = &outcomes[0];
+            let reason = outcomes.iter().find(|outcome| outcome.status != Status::Passed).expect("not all passed");
             writeln!(out, "  {:<11} {name:<10} {}", reason.status, reason.detail())?;
         } else {
             let threads: Vec<_> = counts.iter().map(|count| report::threads(count.get())).collect();

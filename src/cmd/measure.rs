@@ -136,6 +136,8 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
         let mut counts: Vec<usize> = missing.iter().map(|cell| cell.threads.get()).collect();
         counts.sort_unstable();
         counts.dedup();
+        // More threads than cores have no peak of their own.
+        counts.retain(|&count| count <= cores().get());
         eprintln!("measuring what this machine can do");
         keep(Record::Machine(Machine::new(facts, Roofline::measure(&counts, Depth::Full))))?;
         let run = Run { settings, machine: &id, lines: true };

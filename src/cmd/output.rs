@@ -1,6 +1,6 @@
 //! Files that a verb writes: found writable before the work, written whole or not at all, never half in place.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{Seek, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -25,31 +25,51 @@ enum Place {
 
 impl Output {
     /// Finds out now whether `path` can be written, and sets `bytes` of disk aside where the file system can do that, so that a
-    /// full disk is found before the work and not after it.
+    /// full disk is found before the work and not after it. A link is followed; a file that is there keeps its permissions.
     pub fn create(path: &Path, bytes: u64) -> anyhow::Result<Self> {
         let context = || format!("cannot write to {}", path.display());
-        let place = match std::fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => bail!("cannot write to {}: it is a folder", path.display()),
-            Ok(metadata) if !metadata.is_file() => {
-                Place::Direct(OpenOptions::new().write(true).open(path).with_context(context)?)
-            }
-            _ => {
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-                // As a plain `open` would make it: the umask applies.
-                let mode = Permissions::from_mode(0o666);
-                let file = tempfile::Builder::new().permissions(mode).tempfile_in(folder).with_context(context)?;
-                match fallocate(file.as_file(), FallocateFlags::KEEP_SIZE, 0, bytes.max(1)) {
-                    Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
-                    Err(error) => return Err(error).with_context(context),
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let metadata = std::fs::metadata(&path).ok();
+        if metadata.as_ref().is_some_and(Metadata::is_dir) {
+            bail!("{}: it is a folder", context());
+        }
+        // A file that may not be written is not replaced either.
+        let existing = metadata.map(|metadata| (OpenOptions::new().write(true).open(&path), metadata));
+        let mode = match existing {
+            Some((file, metadata)) => {
+                let file = file.with_context(context)?;
+                if !metadata.is_file() {
+                    return Ok(Output { path, place: Place::Direct(file) });
                 }
-                Place::Beside(file)
+                Some(metadata.permissions())
             }
+            None => None,
         };
-        Ok(Output { path: path.to_owned(), place })
+        // As a plain `open` would make it: the umask applies.
+        let plain = Permissions::from_mode(0o666);
+        let file = tempfile::Builder::new().permissions(plain).tempfile_in(folder_of(&path)).with_context(context)?;
+        if let Some(mode) = mode {
+            file.as_file().set_permissions(mode).with_context(context)?;
+        }
+        match fallocate(file.as_file(), FallocateFlags::KEEP_SIZE, 0, bytes.clamp(1, i64::MAX as u64)) {
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
+            Err(error) => return Err(error).with_context(context),
+        }
+        Ok(Output { path, place: Place::Beside(file) })
     }
 
     /// Writes `bytes`, syncs them to disk and puts the file in its place.
     pub fn write(self, bytes: &[u8]) -> anyhow::Result<()> {
+        self.write_then(bytes, |_| Ok(()))
+    }
+
+    /// As [`write`](Self::write), and keeps what was there before as `<path>.previous`. At every moment there is a whole file at
+    /// `path`, if there was one; a write that fails changes neither.
+    pub fn write_keeping_previous(self, bytes: &[u8]) -> anyhow::Result<()> {
+        self.write_then(bytes, keep_previous)
+    }
+
+    fn write_then(self, bytes: &[u8], before_replacing: fn(&Path) -> std::io::Result<()>) -> anyhow::Result<()> {
         let context = format!("cannot write to {}", self.path.display());
         match self.place {
             Place::Direct(mut file) => file.write_all(bytes).context(context),
@@ -60,6 +80,7 @@ impl Output {
                     let end = file.stream_position()?;
                     file.as_file().set_len(end)?;
                     file.as_file().sync_all()?;
+                    before_replacing(&self.path)?;
                     file.persist(&self.path)?;
                     sync_folder(&self.path)
                 })();
@@ -78,36 +99,40 @@ impl Output {
         file.persist(&self.path).with_context(context)?;
         sync_folder(&self.path).with_context(context)
     }
+}
 
-    /// As [`write`](Self::write), and keeps what was there before as `<path>.previous`. At every moment there is a whole file at
-    /// `path`, if there was one.
-    pub fn write_keeping_previous(self, bytes: &[u8]) -> anyhow::Result<()> {
-        if let (Place::Beside(_), true) = (&self.place, self.path.exists()) {
-            let previous = previous(&self.path);
-            let context = || format!("cannot write to {}", previous.display());
-            let mut link = self.path.clone().into_os_string();
-            link.push(".linking");
-            let link = PathBuf::from(link);
-            let _ = std::fs::remove_file(&link);
-            // A second name first, so that the first one never is without a file; where links cannot be had, a copy.
-            if std::fs::hard_link(&self.path, &link).is_err() {
-                std::fs::copy(&self.path, &link).with_context(context)?;
-            }
-            std::fs::rename(&link, &previous).with_context(context)?;
-        }
-        self.write(bytes)
+/// Gives what is at `path` a second name first, so that the first one never is without a file; where links cannot be had, a copy.
+fn keep_previous(path: &Path) -> std::io::Result<()> {
+    if !path.exists() {
+        return Ok(());
     }
+    let link = with_ending(path, ".linking");
+    let _ = std::fs::remove_file(&link);
+    if std::fs::hard_link(path, &link).is_err() {
+        std::fs::copy(path, &link)?;
+    }
+    std::fs::rename(&link, previous(path))?;
+    // A rename between two names of one file does nothing and leaves both.
+    let _ = std::fs::remove_file(&link);
+    Ok(())
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 /// Where the file before the last one is kept.
 pub(crate) fn previous(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".previous");
-    name.into()
+    with_ending(path, ".previous")
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// A rename is on disk when its folder is.
 fn sync_folder(path: &Path) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+    File::open(folder_of(path))?.sync_all()
 }

@@ -103,6 +103,12 @@ fn predict<T: Scalar>(
     let pixels = read_picture(path, side)?;
     let x = Array2::from_shape_fn((pixels.len(), 1), |(i, _)| T::of(f64::from(pixels[i]) / 255.0));
     let of_one = network.predict(x.view())?[(0, 0)].widen();
+    if of_one.is_nan() {
+        return Err(Error::Data {
+            path: path.to_owned(),
+            problem: "the network's answer is NaN: its parameters are too large for this picture".into(),
+        });
+    }
     // As in the course's `predict`: class 1 where the probability is above one half.
     let label = u8::from(of_one > 0.5);
     Ok(Prediction {

@@ -78,9 +78,10 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     let entries = chosen(registry, &args.backends)?;
     let missing = missing(args, registry)?;
     let suite = suite(args)?;
-    let file = args.output.as_deref().map(|path| Output::create(path, 0)).transpose()?;
+    // Found writable now and made at the end: nothing lies about in between.
+    args.output.as_deref().map(|path| Output::create(path, 0)).transpose()?;
     // Where the report goes to standard output in another format, text must not.
-    let as_text = args.format == Format::Text || file.is_some();
+    let as_text = args.format == Format::Text || args.output.is_some();
     let mut report = Verification {
         depth: suite.depth,
         program: program(),
@@ -120,9 +121,9 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
         Format::Json => report.to_json(),
         Format::Junit => report.to_junit()?,
     };
-    match file {
+    match &args.output {
         // Before any exit code: a gate reads the report of a failure.
-        Some(file) => file.write(whole.as_bytes())?,
+        Some(path) => Output::create(path, whole.len() as u64)?.write(whole.as_bytes())?,
         None if !as_text => out.write_all(whole.as_bytes())?,
         None => {}
     }

@@ -22,7 +22,7 @@ impl Sha256 {
 }
 
 /// Of bytes that come in pieces.
-pub(super) struct Hasher(sha2::Sha256);
+pub(crate) struct Hasher(sha2::Sha256);
 
 impl Hasher {
     pub fn new() -> Self {

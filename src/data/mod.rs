@@ -15,6 +15,7 @@ use std::path::Path;
 
 use ndarray::{ArcArray2, Array2};
 
+pub(crate) use digest::Hasher;
 pub use digest::Sha256;
 pub use examples::Examples;
 

@@ -84,11 +84,13 @@ pub fn cells(registry: &Registry, workloads: &[Workload], filter: &Filter, cores
                     if !entry.supports(scalar) || entry.available().is_err() {
                         continue;
                     }
-                    let counts = match filter.threads.as_slice() {
+                    let mut counts: Vec<NonZeroUsize> = match filter.threads.as_slice() {
                         [] => entry.thread_counts(cores),
                         // A serial backend can do nothing with a second thread.
                         asked => asked.iter().copied().filter(|n| n.get() == 1 || entry.profile().parallel).collect(),
                     };
+                    counts.sort_unstable();
+                    counts.dedup();
                     cells.extend(counts.into_iter().map(|threads| Cell {
                         phase,
                         backend: entry.name().to_owned(),

@@ -96,9 +96,6 @@ impl Engine {
         watch: &mut dyn FnMut(Event<'_>),
     ) -> std::result::Result<bool, E> {
         let rounds_started_unix_ms = unix_ms();
-        let mut failed = |cell: &Cell, failure: Failure| {
-            sink(Result { cell: cell.clone(), twin: false, rounds_started_unix_ms, outcome: Outcome::Failed(failure) })
-        };
         let mut contenders = Vec::new();
         for cell in group {
             if self.is_over() {
@@ -108,7 +105,8 @@ impl Engine {
             match self.prepare(cell, false) {
                 Ok(contender) => contenders.push(contender),
                 Err(failure) => {
-                    failed(cell, failure)?;
+                    let (cell, outcome) = (cell.clone(), Outcome::Failed(failure));
+                    sink(Result { cell, twin: false, rounds_started_unix_ms, outcome })?;
                     watch(Event::Done(self.settings.rounds as u64));
                 }
             }
@@ -117,8 +115,13 @@ impl Engine {
         if !contenders.is_empty() {
             let cell = contenders[turn % contenders.len()].cell;
             watch(Event::Preparing(cell));
-            // The first one was ready a moment ago; if this one fails, its record tells.
-            contenders.extend(self.prepare(cell, true).ok());
+            match self.prepare(cell, true) {
+                Ok(twin) => contenders.push(twin),
+                Err(failure) => {
+                    let (cell, outcome) = (cell.clone(), Outcome::Failed(failure));
+                    sink(Result { cell, twin: true, rounds_started_unix_ms, outcome })?;
+                }
+            }
         }
         watch(Event::Done(1));
         for round in 0..self.settings.rounds {

@@ -2,6 +2,7 @@
 //! the format for readers in other languages. Files are in `journal`.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,7 @@ use crate::data::Sha256;
 use crate::machine::{Facts, Roofline};
 use crate::measure::Cell;
 
-/// The version of the format; every line carries it. It changes when a field changes its meaning, goes, or becomes required.
+/// The version of the format; every line carries it. It changes when a field is added, goes, or changes its meaning.
 pub const SCHEMA: u32 = 1;
 
 /// One line of a record file.
@@ -68,15 +69,22 @@ pub struct CellRecord {
 pub struct Tool {
     /// Of the layerbench library.
     pub version: String,
-    /// The git revision that `LAYERBENCH_REVISION` named when it was built, or `unknown`.
+    /// The git revision that `LAYERBENCH_REVISION` named when it was built; otherwise `sha256:` and the first 16 digits of the
+    /// digest of the executable, so that a changed program never takes old measurements for its own.
     pub revision: String,
 }
 
 impl Tool {
     /// This program.
     pub fn this() -> Self {
-        let revision = option_env!("LAYERBENCH_REVISION").filter(|revision| !revision.is_empty());
-        Tool { version: env!("CARGO_PKG_VERSION").into(), revision: revision.unwrap_or("unknown").into() }
+        static REVISION: OnceLock<String> = OnceLock::new();
+        let revision = REVISION.get_or_init(|| match option_env!("LAYERBENCH_REVISION") {
+            Some(revision) if !revision.is_empty() => revision.into(),
+            _ => std::env::current_exe()
+                .and_then(std::fs::read)
+                .map_or("unknown".into(), |executable| format!("sha256:{}", &Sha256::of(executable).to_string()[..16])),
+        });
+        Tool { version: env!("CARGO_PKG_VERSION").into(), revision: revision.clone() }
     }
 }
 

@@ -220,7 +220,8 @@ impl<T: Scalar> Plan<T> {
         mut dx: Option<ArrayViewMut2<'_, T>>,
     ) -> Result<()> {
         let architecture = parameters.architecture();
-        let scale = T::one() / T::of(self.batch as f64);
+        // No examples have zero gradients, not 0 times infinity.
+        let scale = T::one() / T::of(self.batch.max(1) as f64);
         // Taken out so that the layers and the activations can be borrowed beside it; put back below, also on an error.
         let mut arena = std::mem::take(&mut self.upstream);
         let mut layers = std::mem::take(&mut self.layers);

@@ -7,8 +7,8 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
+use crate::data::Hasher;
 use crate::error::{Error, Result};
 use crate::scalar::{Scalar, ScalarKind};
 
@@ -122,9 +122,9 @@ impl Container {
     fn checksum(&self) -> String {
         let mut tensors: Vec<&Tensor> = self.tensors.iter().collect();
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
-        let mut hash = Sha256::new();
+        let mut hash = Hasher::new();
         let mut add = |bytes: &[u8]| {
-            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(&(bytes.len() as u64).to_le_bytes());
             hash.update(bytes);
         };
         add(self.kind.as_bytes());
@@ -134,7 +134,7 @@ impl Container {
             add(format!("{} {} {:?}", tensor.name, tensor.kind, tensor.shape).as_bytes());
             add(&tensor.bytes);
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hash.finish().to_string()
     }
 
     pub(super) fn content(&self) -> &Value {

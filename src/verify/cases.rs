@@ -64,6 +64,9 @@ impl fmt::Display for Shape {
     }
 }
 
+/// Multiply-adds that a shape may ask for: its reference is computed by slow loops.
+const MAX_WORK: f64 = (1_u64 << 28) as f64;
+
 impl FromStr for Shape {
     type Err = Error;
 
@@ -71,11 +74,17 @@ impl FromStr for Shape {
     fn from_str(text: &str) -> Result<Self> {
         let sizes: Vec<usize> = text.split('x').map_while(|size| size.parse().ok()).collect();
         match sizes[..] {
-            [outputs, inputs, batch] if text.split('x').count() == 3 => Ok(Shape { outputs, inputs, batch }),
+            [outputs, inputs, batch]
+                if text.split('x').count() == 3
+                    && [outputs.max(1), inputs.max(1), batch.max(1)].iter().map(|&n| n as f64).product::<f64>()
+                        <= MAX_WORK =>
+            {
+                Ok(Shape { outputs, inputs, batch })
+            }
             _ => Err(Error::Setting {
                 what: "the shape",
                 found: text.into(),
-                expected: "units, inputs and examples, such as 7x33x209",
+                expected: "units, inputs and examples, such as 7x33x209, at most 2^28 multiply-adds",
             }),
         }
     }

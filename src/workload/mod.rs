@@ -118,7 +118,7 @@ impl Workload {
     /// X and Y.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] where a workload that was put together by hand does not fit its own data.
+    /// [`Error::Workload`] where a workload that was put together by hand does not fit its own data.
     pub fn examples<T: Scalar>(&self) -> Result<Examples<T>> {
         match self.data {
             DataKind::Normal => {

@@ -114,7 +114,7 @@ struct Summary {
     bit_identical: bool,
     train: Score,
     test: Option<Score>,
-    /// The median over the steps of this session; none where there was no step.
+    /// The median over the steps of this run, not of one before it; none where there was no step.
     step_seconds: Option<f64>,
     step_relative_spread: Option<f64>,
 }
@@ -143,6 +143,8 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
         _ => *entry.thread_counts(cores()).last().expect("one thread at least"),
     };
     let engine = entry.open::<T>(threads)?;
+    // From here on temporary files are about.
+    let interrupt = Interrupt::watch()?;
     let (train_set, test_set) = pictures(args, setup)?;
     let provenance = Provenance {
         program: concat!("layerbench ", env!("CARGO_PKG_VERSION")).into(),
@@ -161,7 +163,6 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
     };
     let bit_identical = recorded.is_none_or(|recorded| same_arithmetic(recorded, &provenance));
     let outputs = Outputs::create::<T>(args, setup)?;
-    let interrupt = Interrupt::watch()?;
 
     let (start, costs) = match &setup.resumed {
         Some(resumed) => {

@@ -27,15 +27,16 @@ impl Outputs {
         // Beside the numbers: names, shapes, provenance.
         let model_bytes = (weights * size_of::<T>() + 4096) as u64;
         // A line holds an iteration and up to 17 digits.
-        let costs_bytes = 32 * setup.planned as u64;
+        let costs_bytes = (setup.planned as u64).saturating_mul(32);
         let is_hdf5 = |path: &Path| path.extension().is_some_and(|ending| ending == "h5" || ending == "hdf5");
         if cfg!(not(feature = "hdf5")) && args.save.as_deref().is_some_and(is_hdf5) {
             bail!("this build cannot write HDF5; save to a .safetensors file, or build with the `hdf5` feature");
         }
         let checkpoint = args.checkpoint.clone().or(args.resume.clone());
+        expect_distinct([&args.costs, &args.plot, &args.save, &checkpoint].into_iter().flatten())?;
         if let Some(path) = &checkpoint {
             // Made and thrown away: each checkpoint makes its own.
-            Output::create(path, model_bytes + 8 * setup.planned as u64)?;
+            Output::create(path, model_bytes.saturating_add((setup.planned as u64).saturating_mul(8)))?;
         }
         let costs = args.costs.as_deref().map(|path| Output::create(path, costs_bytes)).transpose()?;
         let plot = match &args.plot {
@@ -80,6 +81,21 @@ impl Outputs {
             failures => bail!("{}", failures.iter().map(|error| format!("{error:#}")).collect::<Vec<_>>().join("; ")),
         }
     }
+}
+
+/// One file cannot hold two outputs: the later would silently replace the earlier.
+fn expect_distinct<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> anyhow::Result<()> {
+    let mut seen: Vec<PathBuf> = Vec::new();
+    for path in paths {
+        let path = std::path::absolute(path)?;
+        let path = path.canonicalize().unwrap_or(path);
+        // Devices, such as /dev/null and /dev/stdout, take any number of outputs.
+        if seen.contains(&path) && !path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            bail!("{} is given for two outputs; name a file for each", path.display());
+        }
+        seen.push(path);
+    }
+    Ok(())
 }
 
 /// Set aside for a picture: more than both formats take for any number of iterations.

@@ -206,8 +206,9 @@ fn scalars<T: Scalar>(integers: &Array2<i32>) -> Array2<T> {
 
 /// The largest factor for sums of `length` products and one bias, at most 15: enough to tell factors apart.
 fn limit<T: Scalar>(length: usize) -> i32 {
-    let integers = 1.0 / T::UNIT_ROUNDOFF;
-    (1..=15).rev().step_by(2).find(|&q| f64::from(length as i32 * q * q + q) <= integers).unwrap_or(1)
+    // The reference sums in i32.
+    let integers = (1.0 / T::UNIT_ROUNDOFF).min(f64::from(i32::MAX));
+    (1..=15).rev().step_by(2).find(|&q| length as f64 * f64::from(q * q) + f64::from(q) <= integers).unwrap_or(1)
 }
 
 /// Odd integers of both signs, at most `limit` in size.
