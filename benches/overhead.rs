@@ -17,7 +17,7 @@ use layerbench::Registry;
 use layerbench::data::{PictureSet, Split};
 use layerbench::layer::{Grads, Layer, LayerSpec, Params, Upstream};
 use layerbench::measure::statistics::{median, median_interval};
-use layerbench::measure::wait_until_quiet;
+use layerbench::measure::{QUIET_LIMIT, wait_until_quiet};
 use layerbench::network::{NumpyRandom, Parameters};
 use layerbench::workload::{SEED, Workload};
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -207,7 +207,7 @@ impl Duel {
         let library = engine.description();
         let mut duel = Duel { library, input, output, sides, forward: Vec::new(), backward: Vec::new() };
         duel.expect_equal()?;
-        wait_until_quiet(Duration::from_millis(500));
+        wait_until_quiet(QUIET_LIMIT);
         Ok(duel)
     }
 

@@ -9,15 +9,12 @@ use std::time::Duration;
 use anyhow::anyhow;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput};
-use layerbench::measure::{Job, wait_until_quiet};
+use layerbench::measure::{Job, QUIET_LIMIT, wait_until_quiet};
 use layerbench::verify::{expect_verified, fixture};
 use layerbench::workload::{Phase, Workload};
 use layerbench::{Entry, Registry, Scalar, ScalarKind};
 
 use crate::common;
-
-/// Longest wait for the previous benchmark's threads to fall silent: OpenBLAS's spin for about 100 ms.
-const QUIET_LIMIT: Duration = Duration::from_millis(500);
 
 /// What criterion calls one iteration: so many passes of a phase, starting from the initial parameters.
 #[derive(Clone, Copy)]

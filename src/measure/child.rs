@@ -6,14 +6,12 @@ use std::io::{BufRead, Write};
 use std::time::{Duration, Instant};
 
 use super::protocol::{Cause, Failure, Prepared, Reply, Request, Sample, Task};
-use super::{Job, cpu_time, wait_until_quiet};
+use super::{Job, QUIET_LIMIT, cpu_time, wait_until_quiet};
 use crate::backend::Registry;
 use crate::error::{Error, Result};
 use crate::scalar::{Scalar, ScalarKind};
 use crate::verify::{expect_verified, fixture};
 
-/// Longest wait for spinning threads of a library: OpenBLAS's spin for about 100 ms.
-const QUIET_LIMIT: Duration = Duration::from_millis(500);
 /// Passes before each sample go on for this long, and are at least one: other processes had the caches since.
 const WARM_UP: Duration = Duration::from_millis(2);
 /// The prefixes of environment variables that numerical libraries listen to.

@@ -11,11 +11,11 @@
 //! ```
 
 use std::num::NonZeroUsize;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 
-use super::wait_until_quiet;
+use super::{QUIET_LIMIT, wait_until_quiet};
 use crate::backend::Entry;
 use crate::layer::{Activation, Engine};
 use crate::scalar::{Scalar, ScalarKind};
@@ -26,9 +26,6 @@ use crate::verify::{expect_verified, fixture};
 /// The layers of the reference workload that have work, and two square ones.
 const SHAPES: [Shape; 4] =
     [Shape::new(20, 12288, 209), Shape::new(7, 20, 209), Shape::new(64, 64, 64), Shape::new(256, 256, 256)];
-
-/// Longest wait for the threads of the benchmark before to fall silent.
-const QUIET_LIMIT: Duration = Duration::from_millis(500);
 
 /// Benches forward and backward passes of one layer, as `<phase>/<backend>/<shape>-<scalar>-<threads>t`, in each scalar type, on one
 /// thread and on all. The backend is verified first.

@@ -23,4 +23,4 @@ pub(crate) use child::serve;
 pub use job::Job;
 pub(crate) use process::VERB as CHILD_VERB;
 pub(crate) use quiet::cpu_time;
-pub use quiet::wait_until_quiet;
+pub use quiet::{QUIET_LIMIT, wait_until_quiet};

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
+/// How long to wait for a library's threads to fall silent: OpenBLAS's spin for about 100 ms.
+pub const QUIET_LIMIT: Duration = Duration::from_millis(500);
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(2);
 /// Looks in a row that must find nobody: a thread may just be between two of its waits.
