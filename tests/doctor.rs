@@ -152,7 +152,7 @@ fn children_that_crash_are_lines_in_a_report_that_is_written_all_the_same() {
         child.args(["-c", "kill -ILL $$"]);
         child
     };
-    let report = layerbench::doctor::examine(false, &illegal, &mut |_| ());
+    let report = layerbench::doctor::examine(Some(&illegal), &mut |_| ());
     let failed = report.warnings.iter().find(|told| told.code() == "probe-failed").expect("nothing could be run");
     assert!(failed.message.contains("illegal instruction"), "{}", failed.message);
     let trials = report.blas[0].trials.as_ref().expect("they were tried");
@@ -162,7 +162,7 @@ fn children_that_crash_are_lines_in_a_report_that_is_written_all_the_same() {
     assert!(!report.is_wrong(), "a crash is no wrong number");
 
     let chatter = || std::process::Command::new("true");
-    let report = layerbench::doctor::examine(false, &chatter, &mut |_| ());
+    let report = layerbench::doctor::examine(Some(&chatter), &mut |_| ());
     let failed = report.warnings.iter().find(|told| told.code() == "probe-failed").expect("there was no answer");
     assert!(failed.message.contains("its answer cannot be read"), "{}", failed.message);
 }

@@ -8,8 +8,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
-use layerbench::compare::Results;
 use layerbench::compare::difference::{Verdict, differences};
+use layerbench::compare::{Noise, Results};
 use layerbench::measure::journal;
 use layerbench::measure::record::Record;
 use layerbench::network::NumpyRandom;
@@ -131,8 +131,8 @@ fn a_run_is_recorded_resumed_ranked_and_compared() {
         let summary = results(&path).summary(record).expect("it was measured");
         assert!(summary.gflops > 0.0 && summary.roofline_share.is_some_and(|share| share > 0.0), "{summary:?}");
     }
-    // An A/A pair for each phase's rounds.
-    assert_eq!(results(&path).twin_logs().len(), 2);
+    // Each of the two runs had its six A/A pairs.
+    assert_eq!(Noise::of([&results(&path)]).map(|noise| noise.pairs), Some(12));
 
     // In every format the same two contenders.
     for (format, parts) in [
@@ -187,6 +187,13 @@ fn another_library_or_machine_is_not_compared() {
         std::fs::write(&other, changed).expect("written");
         let diff = layerbench().arg("diff").args([&other, &path]).assert().code(0);
         diff.stdout(contains("1 not comparable").and(contains(part)));
+        if from.contains("architecture") {
+            // Neither are they ranked together.
+            let rank = |extra: &[&str]| layerbench().arg("rank").args([&other, &path]).args(extra).assert();
+            rank(&[]).code(2).stderr(contains("of several machines: 0123456789abcdef (").and(contains("--machine")));
+            rank(&["--machine", "0123"]).code(0).stdout(contains("only naive on 1 thread"));
+            rank(&["--machine", "none"]).code(2).stderr(contains("no record is of a machine `none`"));
+        }
     }
 }
 
@@ -310,9 +317,15 @@ fn a_machine_stands_before_its_cells() {
     let path = folder.path().join("a.jsonl");
     layerbench().args(QUICK).args(["-f", "forward/naive", "-o"]).arg(&path).assert().code(0);
     let records = journal::read(&path).expect("a record file");
-    let [Record::Machine(machine), Record::Cell(cell), Record::Cell(twin)] = records.as_slice() else {
+    let [Record::Machine(machine), Record::Cell(cell), twins @ ..] = records.as_slice() else {
         panic!("{records:?}");
     };
-    assert_eq!((&cell.machine, cell.twin, twin.twin), (&machine.id, false, true));
-    assert_eq!(cell.rounds_started_unix_ms, twin.rounds_started_unix_ms);
+    assert_eq!((&cell.machine, cell.twin, twins.len()), (&machine.id, false, 6));
+    for twin in twins {
+        let Record::Cell(twin) = twin else { panic!("{twin:?}") };
+        assert!(twin.twin && twin.cell == cell.cell);
+        assert_eq!(cell.rounds_started_unix_ms, twin.rounds_started_unix_ms);
+    }
+    // Where a program lies is nobody's business.
+    assert_eq!(cell.command[..2], ["layerbench", "measure"]);
 }

@@ -2,9 +2,9 @@
 
 use std::num::NonZeroUsize;
 
-use layerbench::compare::Results;
 use layerbench::compare::difference::{Verdict, differences};
 use layerbench::compare::ranking::rank;
+use layerbench::compare::{Noise, Results};
 use layerbench::machine::{Facts, Roofline};
 use layerbench::measure::record::{CellRecord, Machine, Measured, Outcome, Record, SCHEMA, Tool};
 use layerbench::measure::statistics::{median, median_interval, quantile};
@@ -175,7 +175,7 @@ fn equal_cells_are_called_equal_and_slower_ones_slower() {
         let runs = 50;
         let hits = (0..runs).map(|_| {
             let [a, b] = two_runs(&mut random, scale);
-            assert_eq!((a.cells().len(), a.twin_logs().len()), (20, 5));
+            assert_eq!((a.cells().len(), Noise::of([&a, &b]).map(|noise| noise.pairs)), (20, Some(10)));
             differences(&a, &b).iter().filter(|difference| difference.verdict == wanted).count()
         });
         hits.sum::<usize>() as f64 / (20 * runs) as f64
@@ -187,6 +187,51 @@ fn equal_cells_are_called_equal_and_slower_ones_slower() {
     assert!(slower >= 0.95, "{slower}");
     let faster = share(0.8, Verdict::Faster);
     assert!(faster >= 0.95, "{faster}");
+}
+
+#[test]
+fn noise_is_that_of_the_pairs() {
+    let of = |records: Vec<Record>| Noise::of([&Results::new(records)]);
+    let cell = || record("a", 0, vec![1000; 6], false);
+    let twin = |percent: f64| record("a", 0, vec![(1000.0 * (percent / 100.0).exp()).round() as u64; 6], true);
+    assert_eq!(of(vec![cell()]), None);
+    // A twin without its cell says nothing.
+    assert_eq!(of(vec![twin(10.0)]), None);
+
+    // Logarithms of 0 and 0.1: a variance of 0.005 per child, 0.01 of their ratio.
+    let one = of(vec![cell(), twin(10.0)]).expect("a pair");
+    assert!((one.deviation - 0.1).abs() < 1e-3 && one.pairs == 1, "{one:?}");
+    // 0, 0.1, -0.1: 0.01 per child.
+    let two = of(vec![cell(), twin(10.0), twin(-10.0)]).expect("pairs");
+    assert!((two.deviation - 0.02_f64.sqrt()).abs() < 1e-3 && two.pairs == 2, "{two:?}");
+    // What is common to all twins is the first child's deviation, not as many of their own.
+    let common = of(vec![cell(), twin(10.0), twin(10.0), twin(10.0)]).expect("pairs");
+    assert!((common.deviation - 0.005_f64.sqrt()).abs() < 1e-3 && common.pairs == 3, "{common:?}");
+
+    // One pair knows little of how far the next lies apart; over many groups it matters less.
+    let known = Noise { deviation: 0.01, pairs: 20 };
+    assert!(Noise { deviation: 0.01, pairs: 1 }.factor() > known.factor());
+    assert!((known.factor() - (0.01_f64 * 2.086).exp()).abs() < 1e-4, "{}", known.factor());
+    assert!((known.factor_of_mean(4) - (0.005_f64 * 2.086).exp()).abs() < 1e-4);
+}
+
+#[test]
+fn a_cell_is_held_against_its_like_on_the_same_machine() {
+    let on = |machine: &str, time: u64| match record("a", 0, vec![time; 6], false) {
+        Record::Cell(mut cell) => {
+            cell.machine = machine.into();
+            Record::Cell(cell)
+        }
+        machine => machine,
+    };
+    let (first, second) = (Results::new([on("x", 100)]), Results::new([on("y", 700), on("x", 300)]));
+    let verdicts = |a: &Results, b: &Results| -> Vec<(Option<f64>, &str)> {
+        let differences = differences(a, b);
+        differences.iter().map(|found| (found.ratio.map(|(ratio, _)| ratio), found.verdict.name())).collect()
+    };
+    assert_eq!(verdicts(&first, &second), [(Some(3.0), "slower"), (None, "not comparable")]);
+    let elsewhere = Results::new([on("y", 700)]);
+    assert_eq!(verdicts(&first, &elsewhere), [(None, "not comparable")]);
 }
 
 #[test]

@@ -27,6 +27,7 @@ impl<T: Scalar> Backend<T> for Naive {
             parallel: false,
             determinism: Determinism::AnyThreads,
             allocations_per_product: 0,
+            keeps_subnormals: true,
         }
     }
 

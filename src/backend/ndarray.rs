@@ -29,6 +29,7 @@ impl<T: Scalar> Backend<T> for NdArray {
             determinism: Determinism::AnyThreads,
             // matrixmultiply takes a packing buffer at each call and gives it back.
             allocations_per_product: 1,
+            keeps_subnormals: true,
         }
     }
 

@@ -43,6 +43,7 @@ impl<T: Gemm> Backend<T> for OpenBlas {
             parallel: true,
             determinism: Determinism::FixedThreads,
             allocations_per_product: 0,
+            keeps_subnormals: true,
         }
     }
 

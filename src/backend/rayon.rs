@@ -42,6 +42,7 @@ impl<T: Scalar> Backend<T> for Rayon {
             parallel: true,
             determinism: Determinism::AnyThreads,
             allocations_per_product: 0,
+            keeps_subnormals: true,
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::cmd::measure::Selection;
 use crate::cmd::{Verdict, results};
+use crate::compare::Noise;
 use crate::compare::difference::differences;
 use crate::report::{self, Format};
 
@@ -25,12 +26,14 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     let read = |path: &PathBuf| results(std::slice::from_ref(path), &args.selection);
-    let differences = differences(&read(&args.first)?, &read(&args.second)?);
+    let (first, second) = (read(&args.first)?, read(&args.second)?);
+    let differences = differences(&first, &second);
     write!(out, "{}", args.format.render(&report::difference(&differences)))?;
     if args.format == Format::Text {
         let count = |name| differences.iter().filter(|difference| difference.verdict.name() == name).count();
         let counts =
             ["faster", "slower", "no difference", "not comparable"].map(|name| format!("{} {name}", count(name)));
+        writeln!(out, "\n{}", report::noise(Noise::of([&first, &second])))?;
         writeln!(out, "\n{}", counts.join(", "))?;
     }
     Ok(Verdict::Fine)

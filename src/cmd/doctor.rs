@@ -31,7 +31,8 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
         child.arg(PROBE);
         child
     };
-    let found = doctor::examine(args.quick, &child, &mut |what| {
+    let child: Option<&dyn Fn() -> Command> = if args.quick { None } else { Some(&child) };
+    let found = doctor::examine(child, &mut |what| {
         bar.set_message(what.to_owned());
         bar.tick();
     });

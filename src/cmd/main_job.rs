@@ -11,14 +11,13 @@ use crate::cmd::measuring::{Run, program};
 use crate::cmd::{Verdict, chosen, cores};
 use crate::compare::Results;
 use crate::compare::ranking::rank;
-use crate::machine::{Depth, Facts, Roofline};
-use crate::measure::engine::Settings;
+use crate::measure::engine::{Settings, twins};
 use crate::measure::record::{Machine, Outcome as CellOutcome, Record};
-use crate::measure::{Filter, cells};
-use crate::report;
+use crate::measure::{Filter, cells, groups};
 use crate::scalar::ScalarKind;
 use crate::verify::{Outcome, Status, fixture, verify};
 use crate::workload::{Phase, Workload};
+use crate::{doctor, report};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -35,6 +34,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     let entries = chosen(registry, &args.backends)?;
+    let found = doctor::examine(None, &mut |_| {});
+    write!(out, "{}", report::doctor_in_short(&found, args.scalar))?;
+    out.flush()?;
     let (good, verdict) = verified(&entries, registry, args, out)?;
     if good.is_empty() {
         if verdict == Verdict::Fine {
@@ -48,14 +50,10 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     good.into_iter().cloned().try_for_each(|entry| measurable.add(entry))?;
     let cells = cells(&measurable, &Workload::reference(), &filter, cores());
 
-    let mut counts: Vec<usize> = cells.iter().map(|cell| cell.threads.get()).collect();
-    counts.sort_unstable();
-    counts.dedup();
-    let machine = Machine::new(Facts::read(), Roofline::measure(&counts, Depth::Brief));
-    writeln!(out, "\n{}", report::machine(&machine, args.scalar, &counts))?;
+    let machine = Machine::new(found.machine, found.roofline);
     writeln!(
         out,
-        "measuring the reference workload: {} rounds in {} on synthetic pictures, 209 examples; median and share of the roofline\n",
+        "\nmeasuring the reference workload: {} rounds in {} on synthetic pictures, 209 examples; median and share of the roofline\n",
         args.rounds, args.scalar
     )?;
     out.flush()?;
@@ -64,6 +62,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
         rounds: args.rounds.into(),
         sample: SAMPLE,
         timeout: TIMEOUT,
+        twins: twins(groups(&cells).count()),
         flush_bytes: None,
         deadline: None,
     };
@@ -112,7 +111,7 @@ fn verified<'a>(
 ) -> anyhow::Result<(Vec<&'a Entry>, Verdict)> {
     let cases = fixture::embedded();
     let (mut good, mut verdict) = (Vec::new(), Verdict::Fine);
-    writeln!(out, "verifying in {}: the quick suite, with {} fixture cases", args.scalar, cases.len())?;
+    writeln!(out, "\nverifying in {}: the quick suite, with {} fixture cases", args.scalar, cases.len())?;
     for &entry in entries {
         let counts = entry.thread_counts(cores());
         let mut outcomes: Vec<Outcome> = Vec::new();

@@ -13,10 +13,10 @@ use crate::cmd::measuring::{Run, deadline, parse_seconds, program};
 use crate::cmd::{Verdict, cores};
 use crate::compare::Results;
 use crate::machine::{Depth, Facts, Roofline};
-use crate::measure::engine::Settings;
+use crate::measure::engine::{Settings, twins};
 use crate::measure::journal::Journal;
 use crate::measure::record::{Cause, Machine, Outcome, Record};
-use crate::measure::{Cell, Filter, cells};
+use crate::measure::{Cell, Filter, cells, groups};
 use crate::report::{self, Format};
 use crate::scalar::ScalarKind;
 use crate::workload::Workload;
@@ -108,14 +108,6 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     let (mut journal, mut records) = Journal::open(path)?;
     let facts = Facts::read();
     let id = Machine::id_of(&facts);
-    let settings = Settings {
-        program: program()?,
-        rounds: args.rounds.into(),
-        sample: Duration::from_millis(args.sample_ms),
-        timeout: args.timeout,
-        flush_bytes: args.cold_cache.then(|| flush_bytes(&facts)),
-        deadline,
-    };
     let is_there = |records: &[Record], cell: &Cell| {
         records.iter().any(|record| match record {
             Record::Cell(record) if args.retry_errors && record.measured().is_none() => false,
@@ -138,8 +130,18 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
         counts.dedup();
         // More threads than cores have no peak of their own.
         counts.retain(|&count| count <= cores().get());
+        let flush_bytes = args.cold_cache.then(|| flush_bytes(&facts));
         eprintln!("measuring what this machine can do");
         keep(Record::Machine(Machine::new(facts, Roofline::measure(&counts, Depth::Full))))?;
+        let settings = Settings {
+            program: program()?,
+            rounds: args.rounds.into(),
+            sample: Duration::from_millis(args.sample_ms),
+            timeout: args.timeout,
+            twins: twins(groups(&missing).count()),
+            flush_bytes,
+            deadline,
+        };
         let run = Run { settings, machine: &id, lines: true };
         let unmeasured = run.measure(&missing, &mut |record| keep(Record::Cell(record)))?;
         if unmeasured > 0 {

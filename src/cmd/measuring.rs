@@ -1,12 +1,13 @@
 //! What `measure` and the main job share: running groups of cells with a progress display. Records are the callers'.
 
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::measure::engine::{Engine, Event, Result as CellResult, Settings, units};
+use crate::measure::engine::{Event, Finished, Measurer, Settings};
 use crate::measure::record::{CellRecord, Outcome, SCHEMA, Tool};
 use crate::measure::{Cell, groups};
 
@@ -26,12 +27,11 @@ impl Run<'_> {
         cells: &[Cell],
         keep: &mut dyn FnMut(CellRecord) -> anyhow::Result<()>,
     ) -> anyhow::Result<usize> {
-        let command: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-        let rounds = self.settings.rounds;
+        let command = command();
         let cold_cache = self.settings.flush_bytes.is_some();
-        let mut engine = Engine::new(self.settings);
+        let mut measurer = Measurer::new(self.settings);
         let bar = if std::io::stderr().is_terminal() {
-            ProgressBar::new(groups(cells).map(|group| units(group.len(), rounds)).sum())
+            ProgressBar::new(groups(cells).map(|group| measurer.units(group.len())).sum())
         } else {
             ProgressBar::hidden()
         };
@@ -44,8 +44,8 @@ impl Run<'_> {
                 Event::Preparing(cell) => bar.set_message(cell.to_string()),
                 Event::Done(units) => bar.inc(units),
             };
-            let mut sink = |result: CellResult| {
-                let CellResult { cell, twin, rounds_started_unix_ms, outcome } = result;
+            let mut sink = |finished_cell: Finished| {
+                let Finished { cell, twin, rounds_started_unix_ms, outcome } = finished_cell;
                 let line = match &outcome {
                     Outcome::Measured(_) => format!("done    {cell}"),
                     Outcome::Failed(failure) => {
@@ -71,7 +71,7 @@ impl Run<'_> {
                 }
                 Ok(())
             };
-            if !engine.measure::<anyhow::Error>(group, turn, &mut sink, &mut watch)? {
+            if !measurer.measure::<anyhow::Error>(group, turn, &mut sink, &mut watch)? {
                 unmeasured = cells.len() - finished;
                 break;
             }
@@ -81,8 +81,16 @@ impl Run<'_> {
     }
 }
 
+/// The command line as typed, without the folder of the program: where it lies tells nothing and may tell too much.
+fn command() -> Vec<String> {
+    let mut words = std::env::args_os();
+    let program = words.next().map(PathBuf::from);
+    let name = program.as_deref().and_then(Path::file_name).map(ToOwned::to_owned);
+    name.into_iter().chain(words).map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
 /// The executable that answers to this command line: this one.
-pub(crate) fn program() -> anyhow::Result<std::path::PathBuf> {
+pub(crate) fn program() -> anyhow::Result<PathBuf> {
     std::env::current_exe().context("cannot find the program's own file, which measured children run")
 }
 

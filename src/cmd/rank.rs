@@ -1,5 +1,6 @@
 //! `rank`: who is fastest, from records. Measures nothing.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -8,6 +9,8 @@ use anyhow::bail;
 use crate::cmd::measure::Selection;
 use crate::cmd::{Verdict, results};
 use crate::compare::ranking::rank;
+use crate::compare::{Noise, Results};
+use crate::measure::record::CellRecord;
 use crate::report::{self, Format};
 
 #[derive(clap::Args)]
@@ -17,6 +20,9 @@ pub(crate) struct Args {
     files: Vec<PathBuf>,
     #[command(flatten)]
     selection: Selection,
+    /// The machine, by its id in the records or the start of it; needed where they are of several
+    #[arg(long, value_name = "ID")]
+    machine: Option<String>,
     /// Show the cells with their times, rates and errors instead of a ranking
     #[arg(long)]
     cells: bool,
@@ -26,20 +32,20 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
-    let results = results(&args.files, &args.selection)?;
+    let mut results = results(&args.files, &args.selection)?;
+    if let Some(id) = &args.machine {
+        let known = machines(&results);
+        results.retain(|record| record.machine.starts_with(id.as_str()));
+        if results.cells().is_empty() {
+            bail!("no record is of a machine `{id}`; there are {known}");
+        }
+    }
     if args.cells {
         write!(out, "{}", args.format.render(&report::cells(&results)))?;
         return Ok(Verdict::Fine);
     }
-    let mut machines: Vec<&str> = results.cells().iter().map(|record| record.machine.as_str()).collect();
-    machines.sort_unstable();
-    machines.dedup();
-    if machines.len() > 1 {
-        bail!(
-            "the records are of {} machines ({}); rank each machine's file on its own",
-            machines.len(),
-            machines.join(", ")
-        );
+    if results.cells().iter().any(|record| record.machine != results.cells()[0].machine) {
+        bail!("the records are of several machines: {}; pick one with --machine", machines(&results));
     }
     let rankings = rank(&results);
     let Some(overall) = rankings.first() else {
@@ -52,7 +58,18 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
         if overall.left_out > 0 {
             writeln!(out, "\n{} comparisons that not all of them took part in do not count", overall.left_out)?;
         }
+        writeln!(out, "\n{}", report::noise(Noise::of([&results])))?;
         writeln!(out, "\n{}", report::sentence(overall))?;
     }
     Ok(Verdict::Fine)
+}
+
+/// The machines of the records: ids, and CPUs where the files tell.
+fn machines(results: &Results) -> String {
+    let name = |record: &CellRecord| {
+        let cpu = results.machine(record).and_then(|machine| machine.facts.cpu.as_deref());
+        format!("{} ({})", record.machine, cpu.unwrap_or("unknown CPU"))
+    };
+    let names: BTreeSet<String> = results.cells().iter().map(name).collect();
+    names.into_iter().collect::<Vec<_>>().join(", ")
 }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{Results, noise, per_pass, widened};
+use super::noise::{Noise, widened};
+use super::{Results, per_pass};
 use crate::measure::record::{CellRecord, Measured, Outcome};
 use crate::measure::statistics::{median, median_interval};
 
@@ -53,23 +54,24 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// The cells of both files in the order of `first`, then those that only `second` has.
+/// The cells of both files in the order of `first`, then those that only `second` has. A cell is held against the same cell of the same
+/// machine, or of another one where there is none.
 pub fn differences(first: &Results, second: &Results) -> Vec<Difference> {
-    let noise = noise([first, second]);
-    let key = |record: &CellRecord| (record.cell.to_string(), record.cold_cache);
+    let noise = Noise::of([first, second]).map_or(1.0, |noise| noise.factor());
+    let mut alone: Vec<&CellRecord> = second.cells().iter().collect();
     let mut differences = Vec::new();
     for a in first.cells() {
-        let b = second.cells().iter().find(|b| key(a) == key(b));
+        let candidates = || {
+            second.cells().iter().filter(|b| a.cell.to_string() == b.cell.to_string() && a.cold_cache == b.cold_cache)
+        };
+        let b = candidates().find(|b| a.machine == b.machine).or_else(|| candidates().next());
+        alone.retain(|other| b.is_none_or(|b| !std::ptr::eq(*other, b)));
         differences.push(match b {
             Some(b) => difference((first, a), (second, b), noise),
             None => one_sided(a, 0, "it is in the first file only"),
         });
     }
-    for b in second.cells() {
-        if !first.cells().iter().any(|a| key(a) == key(b)) {
-            differences.push(one_sided(b, 1, "it is in the second file only"));
-        }
-    }
+    differences.extend(alone.into_iter().map(|b| one_sided(b, 1, "it is in the second file only")));
     differences
 }
 

@@ -1,11 +1,13 @@
 //! What records say: summaries, rankings and differences, all derived on reading. Nothing is measured here, and nothing printed.
 
 pub mod difference;
+mod noise;
 pub mod ranking;
 mod summary;
 
 use std::collections::BTreeMap;
 
+pub use noise::Noise;
 pub use summary::Summary;
 
 use crate::measure::record::{CellRecord, Machine, Measured, Record};
@@ -57,30 +59,16 @@ impl Results {
         Some(Summary::new(cell, cell.measured()?, self.machine(cell)))
     }
 
-    /// For each cell that was measured twice in the same rounds: the natural logarithm of the ratio of the two times.
-    /// Without any noise it would be 0.
-    pub fn twin_logs(&self) -> Vec<f64> {
-        let log = |twin: &CellRecord| {
-            let of_same_rounds = |cell: &&CellRecord| same(cell, twin) && same_rounds(cell, twin);
-            let cell = self.cells.iter().find(of_same_rounds)?;
-            Some(median(&paired_ratios(twin.measured()?, cell.measured()?)).ln())
-        };
-        self.twins.iter().filter_map(log).collect()
+    /// For each cell with twins: the natural logarithms of the ratios of their times to the cell's, in the same rounds.
+    fn twin_logs(&self) -> impl Iterator<Item = Vec<f64>> {
+        self.cells.iter().filter_map(|cell| {
+            let measured = cell.measured()?;
+            let twins = self.twins.iter().filter(|twin| same(cell, twin) && same_rounds(cell, twin));
+            let log = |twin: &Measured| median(&paired_ratios(twin, measured)).ln();
+            let logs: Vec<f64> = twins.filter_map(|twin| twin.measured().map(log)).collect();
+            (!logs.is_empty()).then_some(logs)
+        })
     }
-}
-
-/// How far two measurements of the same thing lie apart from child to child: the root mean square of their twins' logarithms.
-/// 0 without twins: then nothing is known of it.
-pub fn noise<'a>(results: impl IntoIterator<Item = &'a Results>) -> f64 {
-    let logs: Vec<f64> = results.into_iter().flat_map(Results::twin_logs).collect();
-    let squares: f64 = logs.iter().map(|log| log * log).sum();
-    if logs.is_empty() { 0.0 } else { (squares / logs.len() as f64).sqrt() }
-}
-
-/// Widens an interval of a ratio by what one child and the next differ in: twice the noise on either side, which holds 95% of normal
-/// deviations. Samples of one child cannot know of it.
-fn widened((low, high): (f64, f64), noise: f64) -> (f64, f64) {
-    (low * (-2.0 * noise).exp(), high * (2.0 * noise).exp())
 }
 
 /// Nanoseconds per pass of each sample.

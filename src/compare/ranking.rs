@@ -2,7 +2,8 @@
 
 use std::num::NonZeroUsize;
 
-use super::{Results, noise, per_pass, same_rounds, widened};
+use super::noise::{Noise, widened};
+use super::{Results, per_pass, same_rounds};
 use crate::measure::record::CellRecord;
 use crate::measure::statistics::{geometric_mean, median, quantile};
 use crate::network::NumpyRandom;
@@ -107,8 +108,7 @@ fn rank_phase(results: &Results, phase: Option<Phase>) -> Option<Ranking> {
         let values: Vec<f64> = drawn.iter().map(|scores| value(scores)).collect();
         (quantile(&values, 0.025), quantile(&values, 0.975))
     };
-    // Each group has its own children: their differences average out.
-    let noise = noise([results]) / (groups.len() as f64).sqrt();
+    let noise = Noise::of([results]).map_or(1.0, |noise| noise.factor_of_mean(groups.len()));
     let mut places: Vec<Place> = contenders
         .into_iter()
         .enumerate()

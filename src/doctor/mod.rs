@@ -95,23 +95,24 @@ pub struct Hdf5 {
     pub path: Option<PathBuf>,
 }
 
-/// Looks at everything. `quick` leaves the runs of BLAS kernels out and measures less of the roofline.
+/// Looks at everything.
 ///
-/// Children do the runs, so that a crash or a hang of a kernel is a line in the report; `child` is the command that starts one, which
-/// is the hidden half of the verb `doctor`. `progress` is told of each.
-pub fn examine(quick: bool, child: &dyn Fn() -> Command, progress: &mut dyn FnMut(&str)) -> Report {
+/// Children run the BLAS's kernels, so that a crash or a hang of a kernel is a line in the report; `child` is the command that starts
+/// one, which is the hidden half of the verb `doctor`. `progress` is told of each. Without `child` no kernel is run, and less of the
+/// roofline is measured.
+pub fn examine(child: Option<&dyn Fn() -> Command>, progress: &mut dyn FnMut(&str)) -> Report {
     let environment: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
         .collect();
     let machine = Facts::read();
     let usable = machine.cores.usable;
     progress("peak and bandwidth");
-    let roofline = Roofline::measure(&[1, usable], if quick { Depth::Brief } else { Depth::Full });
+    let roofline = Roofline::measure(&[1, usable], if child.is_some() { Depth::Full } else { Depth::Brief });
 
     let mut warnings = of_machine(&machine);
     warnings.extend(of_roofline(&roofline, usable));
     #[cfg(feature = "openblas")]
-    let blas = vec![openblas::examine(&environment, usable, (!quick).then_some(child), progress, &mut warnings)];
+    let blas = vec![openblas::examine(&environment, usable, child, progress, &mut warnings)];
     #[cfg(not(feature = "openblas"))]
     let (blas, _) = (Vec::new(), child);
     let threads = Threads::of(&environment, usable, blas_threads(), &mut warnings);

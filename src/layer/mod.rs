@@ -203,6 +203,9 @@ pub struct Profile {
     /// Heap allocations that a matrix product may cost after planning, inside [`Engine::run`]. A training step of L layers
     /// has 3L - 1 products. Memory that a C library takes for itself is not counted: a Rust allocator cannot see it.
     pub allocations_per_product: usize,
+    /// Whether subnormal operands and results are kept. A backend that loses them (many accelerators do) says so here, and reports
+    /// repeat it.
+    pub keeps_subnormals: bool,
 }
 
 /// What is bit-identical from run to run.

@@ -22,6 +22,8 @@ pub struct Settings {
     pub sample: Duration,
     /// How long a child may take to get ready, or for a sample.
     pub timeout: Duration,
+    /// Second children of cells in each group: A/A pairs.
+    pub twins: usize,
     /// Bytes to walk over before each sample, for cold caches; more than the last-level cache has.
     pub flush_bytes: Option<usize>,
     /// When the run must end.
@@ -31,9 +33,17 @@ pub struct Settings {
 /// The fewest rounds that give an interval for a median; a group that the deadline cuts below is not kept.
 pub const FEWEST_ROUNDS: usize = 6;
 
-/// A result of the engine.
+/// The fewest A/A pairs of a run: Student's t of six is 2.4, of one 12.7.
+const FEWEST_PAIRS: usize = 6;
+
+/// The twins of each group in a run over that many groups.
+pub fn twins(groups: usize) -> usize {
+    FEWEST_PAIRS.div_ceil(groups.max(1))
+}
+
+/// A child that is through.
 #[derive(Clone, Debug)]
-pub struct Result {
+pub struct Finished {
     /// The cell.
     pub cell: Cell,
     /// Whether it is the second child of its cell.
@@ -53,13 +63,8 @@ pub enum Event<'a> {
     Done(u64),
 }
 
-/// The units of work of a group of `cells`: each child's preparation and samples, with the twin's.
-pub fn units(cells: usize, rounds: usize) -> u64 {
-    ((cells + 1) * (rounds + 1)) as u64
-}
-
-/// The engine of one run.
-pub struct Engine {
+/// Measures the groups of one run.
+pub struct Measurer {
     settings: Settings,
     /// Backend, scalar type and thread count of children that passed verification in this run: the next ones need not repeat it.
     verified: Vec<(String, ScalarKind, NonZeroUsize)>,
@@ -73,17 +78,22 @@ struct Contender<'a> {
     prepared: Prepared,
     samples: Vec<Sample>,
     /// The child, or why there is none any more.
-    child: std::result::Result<Child, Failure>,
+    child: Result<Child, Failure>,
 }
 
-impl Engine {
-    /// An engine with these settings.
+impl Measurer {
+    /// One with these settings.
     pub fn new(settings: Settings) -> Self {
-        Engine { settings, verified: Vec::new() }
+        Measurer { settings, verified: Vec::new() }
     }
 
-    /// Measures a group of cells that compete, and one of them twice (`turn` picks which, so that groups take different ones): the
-    /// engine's own noise. `sink` gets each result as soon as it is final. Answers whether the group was measured: the deadline may come
+    /// The units of work of a group of `cells`: each child's preparation and samples, with the twins'.
+    pub fn units(&self, cells: usize) -> u64 {
+        ((cells + self.settings.twins) * (self.settings.rounds + 1)) as u64
+    }
+
+    /// Measures a group of cells that compete, and some of them twice, for the engine's own noise (`turn` picks which, so that groups take
+    /// different ones). `sink` gets each result as soon as it is final. Answers whether the group was measured: the deadline may come
     /// before, and then `sink` has got failures at the most.
     ///
     /// # Errors
@@ -92,9 +102,9 @@ impl Engine {
         &mut self,
         group: &[Cell],
         turn: usize,
-        sink: &mut dyn FnMut(Result) -> std::result::Result<(), E>,
+        sink: &mut dyn FnMut(Finished) -> Result<(), E>,
         watch: &mut dyn FnMut(Event<'_>),
-    ) -> std::result::Result<bool, E> {
+    ) -> Result<bool, E> {
         let rounds_started_unix_ms = unix_ms();
         let mut contenders = Vec::new();
         for cell in group {
@@ -106,24 +116,30 @@ impl Engine {
                 Ok(contender) => contenders.push(contender),
                 Err(failure) => {
                     let (cell, outcome) = (cell.clone(), Outcome::Failed(failure));
-                    sink(Result { cell, twin: false, rounds_started_unix_ms, outcome })?;
+                    sink(Finished { cell, twin: false, rounds_started_unix_ms, outcome })?;
                     watch(Event::Done(self.settings.rounds as u64));
                 }
             }
             watch(Event::Done(1));
         }
-        if !contenders.is_empty() {
-            let cell = contenders[turn % contenders.len()].cell;
-            watch(Event::Preparing(cell));
-            match self.prepare(cell, true) {
-                Ok(twin) => contenders.push(twin),
-                Err(failure) => {
-                    let (cell, outcome) = (cell.clone(), Outcome::Failed(failure));
-                    sink(Result { cell, twin: true, rounds_started_unix_ms, outcome })?;
+        let untwinned = contenders.len();
+        for twin in 0..self.settings.twins {
+            if self.is_over() {
+                return Ok(false);
+            }
+            if untwinned > 0 {
+                let cell = contenders[(turn * self.settings.twins + twin) % untwinned].cell;
+                watch(Event::Preparing(cell));
+                match self.prepare(cell, true) {
+                    Ok(twin) => contenders.push(twin),
+                    Err(failure) => {
+                        let (cell, outcome) = (cell.clone(), Outcome::Failed(failure));
+                        sink(Finished { cell, twin: true, rounds_started_unix_ms, outcome })?;
+                    }
                 }
             }
+            watch(Event::Done(1));
         }
-        watch(Event::Done(1));
         for round in 0..self.settings.rounds {
             if self.is_over() && round < FEWEST_ROUNDS {
                 return Ok(false);
@@ -138,7 +154,7 @@ impl Engine {
         }
         for contender in contenders {
             let (cell, twin) = (contender.cell.clone(), contender.twin);
-            sink(Result { cell, twin, rounds_started_unix_ms, outcome: contender.finish(self.settings.timeout) })?;
+            sink(Finished { cell, twin, rounds_started_unix_ms, outcome: contender.finish(self.settings.timeout) })?;
         }
         Ok(true)
     }
@@ -147,7 +163,7 @@ impl Engine {
         self.settings.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
-    fn prepare<'a>(&mut self, cell: &'a Cell, twin: bool) -> std::result::Result<Contender<'a>, Failure> {
+    fn prepare<'a>(&mut self, cell: &'a Cell, twin: bool) -> Result<Contender<'a>, Failure> {
         let (mut child, start) = Child::start(&self.settings.program, cell, self.settings.timeout)?;
         let sample_ns = u64::try_from(self.settings.sample.as_nanos()).unwrap_or(u64::MAX);
         let key = (cell.backend.clone(), cell.scalar, cell.threads);

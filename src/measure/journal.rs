@@ -25,6 +25,9 @@ impl Journal {
         let failed = |action| move |source| Error::Io { action, path: path.into(), source };
         let mut file =
             OpenOptions::new().read(true).append(true).create(true).open(path).map_err(failed("open for writing"))?;
+        // The file's name must outlive a power cut too.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync the folder of"))?;
         file.try_lock().map_err(|error| failed("lock")(error.into()))?;
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(failed("read"))?;

@@ -4,7 +4,7 @@ use super::table::{Column, Table, Value};
 use crate::compare::Results;
 use crate::measure::record::Outcome;
 
-const COLUMNS: [Column; 13] = [
+const COLUMNS: [Column; 14] = [
     Column { key: "cell", title: "cell" },
     Column { key: "cold_cache", title: "caches" },
     Column { key: "median_ns", title: "median" },
@@ -16,6 +16,7 @@ const COLUMNS: [Column; 13] = [
     Column { key: "busy_threads", title: "busy threads" },
     Column { key: "first_ns", title: "first call" },
     Column { key: "plan_ns", title: "plan" },
+    Column { key: "start_up_ns", title: "start-up" },
     Column { key: "peak_memory_bytes", title: "memory MB" },
     Column { key: "error", title: "error" },
 ];
@@ -42,6 +43,7 @@ pub fn cells(results: &Results) -> Table {
             of(&|summary| Value::Number(summary.busy_threads)),
             Value::or_none(measured, |measured| Value::Nanoseconds(measured.first_ns as f64)),
             Value::or_none(measured, |measured| Value::Nanoseconds(measured.plan_ns as f64)),
+            Value::or_none(measured, |measured| Value::Nanoseconds((measured.start_ns + measured.open_ns) as f64)),
             Value::or_none(measured.and_then(|measured| measured.peak_memory_bytes), Value::Bytes),
             error,
         ]

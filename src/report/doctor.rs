@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::table::three_digits;
 use crate::doctor::{Blas, Count, Report, Status, Trial, Trials};
 use crate::machine::{CacheKind, Facts, Isa, Level, Roofline};
 use crate::scalar::ScalarKind;
@@ -12,6 +13,40 @@ pub fn doctor(report: &Report) -> String {
     // Writing to a string cannot fail.
     let _ = write(&mut text, report);
     text
+}
+
+/// The machine and its limits in one line, the BLAS in another, and the warnings: what stands above the main job's table.
+pub fn doctor_in_short(report: &Report, scalar: ScalarKind) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_short(&mut text, report, scalar);
+    text
+}
+
+fn write_short(out: &mut String, report: &Report, scalar: ScalarKind) -> std::fmt::Result {
+    let facts = &report.machine;
+    let usable = facts.cores.usable;
+    let cores = if usable == 1 { "1 core".to_owned() } else { format!("{usable} cores") };
+    write!(out, "{}, {cores} for this program", facts.cpu.as_deref().unwrap_or("unknown CPU"))?;
+    let mut counts = vec![1, usable];
+    counts.dedup();
+    for count in counts {
+        let of = |rate: Option<f64>| rate.map_or("unknown".into(), three_digits);
+        let (peak, memory) = (report.roofline.peak(scalar, count), report.roofline.read_bandwidth(count));
+        write!(out, "; on {} at most {} GFLOP/s and {} GB/s", super::threads(count), of(peak), of(memory))?;
+    }
+    writeln!(out)?;
+    for library in &report.blas {
+        writeln!(out, "{}, kernel {}, threads by {}", library.version, library.kernel, library.thread_model)?;
+    }
+    warnings(out, report)
+}
+
+fn warnings(out: &mut String, report: &Report) -> std::fmt::Result {
+    for told in &report.warnings {
+        writeln!(out, "warning   {}: {}\n          -> {}", told.code(), told.message, told.hint)?;
+    }
+    Ok(())
 }
 
 fn write(out: &mut String, report: &Report) -> std::fmt::Result {
@@ -41,10 +76,7 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
         return writeln!(out, "\nno warnings");
     }
     writeln!(out)?;
-    for told in &report.warnings {
-        writeln!(out, "warning   {}: {}\n          -> {}", told.code(), told.message, told.hint)?;
-    }
-    Ok(())
+    warnings(out, report)
 }
 
 fn machine(out: &mut String, machine: &Facts) -> std::fmt::Result {

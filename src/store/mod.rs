@@ -114,6 +114,11 @@ impl<T: Scalar> Model<T> {
         if content.provenance.scalar != T::KIND {
             return Err(refuse(format!("it holds {} numbers, expected {}", content.provenance.scalar, T::KIND)));
         }
+        // Before anything of the claimed size is allocated.
+        for (index, sizes) in architecture.dims().windows(2).enumerate() {
+            container.expect_shape::<T>(&format!("W{}", index + 1), (sizes[1], sizes[0]))?;
+            container.expect_shape::<T>(&format!("b{}", index + 1), (sizes[1], 1))?;
+        }
         let mut parameters = Parameters::<T>::zeros(&architecture);
         for index in 0..architecture.layers() {
             let (w, b) = parameters.layer_mut(index);

@@ -23,6 +23,7 @@ impl Backend<f64> for Fused {
             parallel: false,
             determinism: Determinism::AnyThreads,
             allocations_per_product: 0,
+            keeps_subnormals: true,
         }
     }
 

@@ -22,6 +22,7 @@ impl<T: Scalar> Backend<T> for Outer {
             parallel: false,
             determinism: Determinism::AnyThreads,
             allocations_per_product: 0,
+            keeps_subnormals: true,
         }
     }
 

@@ -66,6 +66,7 @@ impl<T: Scalar> Backend<T> for Manner {
             parallel: false,
             determinism: Determinism::AnyThreads,
             allocations_per_product: 0,
+            keeps_subnormals: true,
         }
     }
 

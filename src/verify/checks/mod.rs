@@ -143,7 +143,7 @@ const ALL: &[Check] = checks! {
     "t5_trajectory", T5, trajectory::small, "1, 10 and 100 training steps give the costs and parameters of plain f64 loops";
     "t5_cat_curve", T5, trajectory::cat, "2,500 steps on the real pictures give NumPy's costs (LAYERBENCH_CAT_DIR, --full)";
     "t6_nonfinite", T6, nonfinite::inputs, "NaN and infinities in each input land where the arithmetic puts them, and nowhere else";
-    "t6_subnormals", T6, nonfinite::subnormals, "subnormal results and operands are kept, in every thread";
+    "t6_subnormals", T6, nonfinite::subnormals, "subnormal results and operands are kept, in every thread, unless the backend says otherwise";
     "t6_float_state", T6, nonfinite::float_state, "flush-to-zero, denormals-are-zero and the rounding mode are left as they were";
     "memory_windows", Memory, memory::windows, "windows of larger matrices, at any alignment: exact, nothing around them is read";
     "memory_guards", Memory, memory::guards, "nothing around an output is written";

@@ -40,6 +40,7 @@ impl<T: Scalar> Backend<T> for Faulty {
             parallel: self.parallel(),
             determinism: Determinism::AnyThreads,
             allocations_per_product: usize::MAX,
+            keeps_subnormals: true,
         }
     }
 
