@@ -8,11 +8,12 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
-use layerbench::compare::difference::{Verdict, differences};
+use layerbench::compare::difference::{Verdict, differences, noise};
 use layerbench::compare::{Noise, Results};
 use layerbench::measure::journal;
 use layerbench::measure::record::Record;
 use layerbench::network::NumpyRandom;
+use layerbench::report;
 use predicates::prelude::*;
 use predicates::str::contains;
 
@@ -295,6 +296,11 @@ fn two_runs_over_the_same_cells_agree() {
             command.arg("-o").arg(&path).timeout(Duration::from_secs(1200)).assert().code(0);
             results(&path)
         });
+        for run in [&a, &b] {
+            let pairs = [Noise::of([run]), Noise::between_runs([run])].map(|noise| noise.expect("measured").pairs);
+            assert!(pairs.iter().all(|&pairs| pairs >= 6), "{pairs:?}");
+        }
+        println!("{}", report::noise(noise(&a, &b)));
         for difference in differences(&a, &b) {
             match &difference.verdict {
                 Verdict::NotComparable(reason) => panic!("{}: {reason}", difference.id),

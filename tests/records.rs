@@ -189,6 +189,29 @@ fn equal_cells_are_called_equal_and_slower_ones_slower() {
     assert!(faster >= 0.95, "{faster}");
 }
 
+/// One group of two contenders with four children each, as `measure` makes of it.
+#[test]
+fn rankings_tie_equals_and_tell_ten_percent() {
+    let mut random = NumpyRandom::new(3);
+    let mut told = |scale: f64| {
+        let runs = 300;
+        let hits = (0..runs).filter(|_| {
+            let children = |backend: &str, scale: f64, random: &mut NumpyRandom| -> Vec<Record> {
+                (0..4).map(|child| record(backend, 0, samples(random, scale, 0.02, 0.01), child > 0)).collect()
+            };
+            let records = [children("a", 1.0, &mut random), children("b", scale, &mut random)].concat();
+            let ranking = rank(&Results::new(records)).swap_remove(0);
+            ranking.places[0].contender.backend == "a" && !ranking.places[1].is_tied()
+                || scale == 1.0 && !ranking.places[1].is_tied()
+        });
+        hits.count() as f64 / f64::from(runs)
+    };
+    let (false_alarms, found) = (told(1.0), told(1.1));
+    // Nominally 5%, and three standard deviations of so many trials.
+    assert!(false_alarms <= 0.088, "{false_alarms}");
+    assert!(found >= 0.95, "{found}");
+}
+
 #[test]
 fn noise_is_that_of_the_pairs() {
     let of = |records: Vec<Record>| Noise::of([&Results::new(records)]);
@@ -208,11 +231,35 @@ fn noise_is_that_of_the_pairs() {
     let common = of(vec![cell(), twin(10.0), twin(10.0), twin(10.0)]).expect("pairs");
     assert!((common.deviation - 0.005_f64.sqrt()).abs() < 1e-3 && common.pairs == 3, "{common:?}");
 
-    // One pair knows little of how far the next lies apart; over many groups it matters less.
+    // One pair knows little of how far the next lies apart; the more children, the less it matters.
     let known = Noise { deviation: 0.01, pairs: 20 };
-    assert!(Noise { deviation: 0.01, pairs: 1 }.factor() > known.factor());
-    assert!((known.factor() - (0.01_f64 * 2.086).exp()).abs() < 1e-4, "{}", known.factor());
-    assert!((known.factor_of_mean(4) - (0.005_f64 * 2.086).exp()).abs() < 1e-4);
+    assert!(Noise { deviation: 0.01, pairs: 1 }.margin([1, 1]) > 5.0 * known.margin([1, 1]));
+    assert!((known.margin([1, 1]) - 0.01 * 2.086).abs() < 1e-4, "{}", known.margin([1, 1]));
+    assert!((known.margin([4, 4]) - 0.005 * 2.086).abs() < 1e-4);
+}
+
+#[test]
+fn noise_between_runs_is_that_of_the_echoes() {
+    let cell = |index| record("a", index, vec![1000; 6], false);
+    let further = |index, time: u64, rounds: u64| match record("a", index, vec![time; 6], true) {
+        Record::Cell(mut twin) => {
+            twin.rounds_started_unix_ms = rounds;
+            Record::Cell(twin)
+        }
+        machine => machine,
+    };
+    // Cell 0 has a twin, and echoes in the rounds of cells 1 and 2.
+    let records = vec![cell(0), further(0, 1001, 0), cell(1), further(0, 1050, 1), cell(2), further(0, 952, 2)];
+    let results = Results::new(records);
+    let between = Noise::between_runs([&results]).expect("echoes");
+    assert!((between.deviation - 0.049).abs() < 1e-3 && between.pairs == 2, "{between:?}");
+    let within = Noise::of([&results]).expect("a twin");
+    assert!((within.deviation - 0.001).abs() < 1e-5 && within.pairs == 1, "{within:?}");
+    // What a diff allows for is the former.
+    let other = Results::new([record("a", 0, vec![1100; 6], false)]);
+    assert_eq!(differences(&results, &other)[0].verdict, Verdict::NoDifference);
+    let quiet = Results::new([cell(0), further(0, 1001, 0)]);
+    assert_eq!(differences(&quiet, &other)[0].verdict, Verdict::Slower);
 }
 
 #[test]

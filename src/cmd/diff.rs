@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use crate::cmd::measure::Selection;
 use crate::cmd::{Verdict, results};
-use crate::compare::Noise;
-use crate::compare::difference::differences;
+use crate::compare::difference::{differences, noise};
 use crate::report::{self, Format};
 
 #[derive(clap::Args)]
@@ -33,7 +32,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
         let count = |name| differences.iter().filter(|difference| difference.verdict.name() == name).count();
         let counts =
             ["faster", "slower", "no difference", "not comparable"].map(|name| format!("{} {name}", count(name)));
-        writeln!(out, "\n{}", report::noise(Noise::of([&first, &second])))?;
+        writeln!(out, "\n{}", report::noise(noise(&first, &second)))?;
         writeln!(out, "\n{}", counts.join(", "))?;
     }
     Ok(Verdict::Fine)

@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
         deadline: None,
     };
     let mut records = Vec::new();
-    Run { settings, machine: &machine.id, lines: false }.measure(&cells, &mut |record| {
+    Run { settings, machine: &machine.id, echoes: false, lines: false }.measure(&cells, &mut |record| {
         records.push(Record::Cell(record));
         Ok(())
     })?;

@@ -142,7 +142,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
             flush_bytes,
             deadline,
         };
-        let run = Run { settings, machine: &id, lines: true };
+        let run = Run { settings, machine: &id, echoes: true, lines: true };
         let unmeasured = run.measure(&missing, &mut |record| keep(Record::Cell(record)))?;
         if unmeasured > 0 {
             eprintln!("out of time: {unmeasured} cells are left; run the same command again to go on");

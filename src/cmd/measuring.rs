@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::measure::engine::{Event, Finished, Measurer, Settings};
+use crate::measure::engine::{Event, Finished, Measurer, Settings, echoes};
 use crate::measure::record::{CellRecord, Outcome, SCHEMA, Tool};
 use crate::measure::{Cell, groups};
 
@@ -16,6 +16,8 @@ pub(crate) struct Run<'a> {
     pub settings: Settings,
     /// [`Machine::id`](crate::measure::record::Machine::id) of this machine.
     pub machine: &'a str,
+    /// Measure cells of earlier groups once more, so that two runs can be compared.
+    pub echoes: bool,
     /// Show each finished cell on standard error where it is no terminal.
     pub lines: bool,
 }
@@ -30,8 +32,13 @@ impl Run<'_> {
         let command = command();
         let cold_cache = self.settings.flush_bytes.is_some();
         let mut measurer = Measurer::new(self.settings);
+        let echoes = if self.echoes { echoes(groups(cells).count()) } else { 0 };
+        // Of each group that is through, what can be measured.
+        let mut earlier: Vec<Vec<&Cell>> = Vec::new();
         let bar = if std::io::stderr().is_terminal() {
-            ProgressBar::new(groups(cells).map(|group| measurer.units(group.len())).sum())
+            let units =
+                |(turn, group): (usize, &[Cell])| measurer.units(group.len(), if turn > 0 { echoes } else { 0 });
+            ProgressBar::new(groups(cells).enumerate().map(units).sum())
         } else {
             ProgressBar::hidden()
         };
@@ -44,6 +51,8 @@ impl Run<'_> {
                 Event::Preparing(cell) => bar.set_message(cell.to_string()),
                 Event::Done(units) => bar.inc(units),
             };
+            let echoes: Vec<&Cell> = (0..echoes).filter_map(|echo| echo_of(&earlier, turn + echo)).collect();
+            let mut broken = Vec::new();
             let mut sink = |finished_cell: Finished| {
                 let Finished { cell, twin, rounds_started_unix_ms, outcome } = finished_cell;
                 let line = match &outcome {
@@ -52,6 +61,9 @@ impl Run<'_> {
                         format!("FAILED  {cell}: {}: {}", failure.cause.name(), failure.message)
                     }
                 };
+                if matches!(outcome, Outcome::Failed(_)) {
+                    broken.push(cell.to_string());
+                }
                 keep(CellRecord {
                     schema: SCHEMA,
                     cell,
@@ -71,14 +83,21 @@ impl Run<'_> {
                 }
                 Ok(())
             };
-            if !measurer.measure::<anyhow::Error>(group, turn, &mut sink, &mut watch)? {
+            if !measurer.measure::<anyhow::Error>(group, &echoes, turn, &mut sink, &mut watch)? {
                 unmeasured = cells.len() - finished;
                 break;
             }
+            earlier.push(group.iter().filter(|cell| !broken.contains(&cell.to_string())).collect());
         }
         bar.finish_and_clear();
         Ok(unmeasured)
     }
+}
+
+/// A cell of a group that is over: not always the last one, so that both short and long times lie between.
+fn echo_of<'a>(earlier: &[Vec<&'a Cell>], turn: usize) -> Option<&'a Cell> {
+    let group = earlier.get(turn / 2 % earlier.len().max(1))?;
+    group.get(turn % group.len().max(1)).copied()
 }
 
 /// The command line as typed, without the folder of the program: where it lies tells nothing and may tell too much.

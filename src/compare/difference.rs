@@ -5,7 +5,7 @@ use std::fmt;
 use super::noise::{Noise, widened};
 use super::{Results, per_pass};
 use crate::measure::record::{CellRecord, Measured, Outcome};
-use crate::measure::statistics::{median, median_interval};
+use crate::measure::statistics::{geometric_mean, median, median_interval};
 
 /// One cell in two files.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,7 +57,7 @@ impl fmt::Display for Verdict {
 /// The cells of both files in the order of `first`, then those that only `second` has. A cell is held against the same cell of the same
 /// machine, or of another one where there is none.
 pub fn differences(first: &Results, second: &Results) -> Vec<Difference> {
-    let noise = Noise::of([first, second]).map_or(1.0, |noise| noise.factor());
+    let noise = noise(first, second);
     let mut alone: Vec<&CellRecord> = second.cells().iter().collect();
     let mut differences = Vec::new();
     for a in first.cells() {
@@ -68,16 +68,21 @@ pub fn differences(first: &Results, second: &Results) -> Vec<Difference> {
         alone.retain(|other| b.is_none_or(|b| !std::ptr::eq(*other, b)));
         differences.push(match b {
             Some(b) => difference((first, a), (second, b), noise),
-            None => one_sided(a, 0, "it is in the first file only"),
+            None => one_sided((first, a), 0, "it is in the first file only"),
         });
     }
-    differences.extend(alone.into_iter().map(|b| one_sided(b, 1, "it is in the second file only")));
+    differences.extend(alone.into_iter().map(|b| one_sided((second, b), 1, "it is in the second file only")));
     differences
 }
 
-fn one_sided(record: &CellRecord, side: usize, reason: &str) -> Difference {
+/// What two runs are apart where nothing was changed, as far as the files tell: from echoes, otherwise from twins.
+pub fn noise(first: &Results, second: &Results) -> Option<Noise> {
+    Noise::between_runs([first, second]).or_else(|| Noise::of([first, second]))
+}
+
+fn one_sided((results, record): (&Results, &CellRecord), side: usize, reason: &str) -> Difference {
     let mut median_ns = [None; 2];
-    median_ns[side] = record.measured().map(|measured| median(&per_pass(measured)));
+    median_ns[side] = time(&results.children(record));
     Difference { id: id(record), median_ns, ratio: None, verdict: Verdict::NotComparable(reason.into()) }
 }
 
@@ -85,24 +90,27 @@ fn id(record: &CellRecord) -> String {
     if record.cold_cache { format!("{} (cold)", record.cell) } else { record.cell.to_string() }
 }
 
-fn difference((first, a): (&Results, &CellRecord), (second, b): (&Results, &CellRecord), noise: f64) -> Difference {
-    let median_ns = [a, b].map(|record| record.measured().map(|measured| median(&per_pass(measured))));
+fn difference(
+    (first, a): (&Results, &CellRecord),
+    (second, b): (&Results, &CellRecord),
+    noise: Option<Noise>,
+) -> Difference {
+    let (of_a, of_b) = (first.children(a), second.children(b));
     let (ratio, verdict) = match comparable((first, a), (second, b)) {
-        Ok((measured_a, measured_b)) => judge(measured_a, measured_b, noise),
+        Ok(()) => judge(&of_a, &of_b, noise),
         Err(reason) => (None, Verdict::NotComparable(reason)),
     };
-    Difference { id: id(a), median_ns, ratio, verdict }
+    Difference { id: id(a), median_ns: [time(&of_a), time(&of_b)], ratio, verdict }
 }
 
-/// The samples of both, where a ratio of them means something.
-fn comparable<'a>(
-    (first, a): (&Results, &'a CellRecord),
-    (second, b): (&Results, &'a CellRecord),
-) -> Result<(&'a Measured, &'a Measured), String> {
-    let measured = |record: &'a CellRecord, which: &str| match &record.outcome {
-        Outcome::Measured(measured) => Ok(measured),
-        Outcome::Failed(failure) => Err(format!("it failed in the {which} file ({})", failure.cause.name())),
-    };
+/// Whether a ratio of their times means something, and why not.
+fn comparable((first, a): (&Results, &CellRecord), (second, b): (&Results, &CellRecord)) -> Result<(), String> {
+    fn measured<'a>(record: &'a CellRecord, which: &str) -> Result<&'a Measured, String> {
+        match &record.outcome {
+            Outcome::Measured(measured) => Ok(measured),
+            Outcome::Failed(failure) => Err(format!("it failed in the {which} file ({})", failure.cause.name())),
+        }
+    }
     let (measured_a, measured_b) = (measured(a, "first")?, measured(b, "second")?);
     if a.machine != b.machine {
         let facts = |results: &Results, record| {
@@ -128,7 +136,7 @@ fn comparable<'a>(
     ];
     match same.into_iter().find(|(_, same, _)| !same) {
         Some((what, _, values)) => Err(format!("{what} differs{values}")),
-        None => Ok((measured_a, measured_b)),
+        None => Ok(()),
     }
 }
 
@@ -146,16 +154,31 @@ fn first_difference(path: &str, a: &serde_json::Value, b: &serde_json::Value) ->
     }
 }
 
+/// The geometric mean of the children's medians; none without children.
+fn time(children: &[&Measured]) -> Option<f64> {
+    (!children.is_empty()).then(|| geometric_mean(children.iter().map(|child| median(&per_pass(child)))))
+}
+
+/// Ends of an interval for that; none for fewer than six samples. That the children's deviations average out is not made use of.
+fn interval(children: &[&Measured]) -> Option<(f64, f64)> {
+    let ends: Option<Vec<(f64, f64)>> = children.iter().map(|child| median_interval(&per_pass(child))).collect();
+    let ends = ends?;
+    Some((geometric_mean(ends.iter().map(|end| end.0)), geometric_mean(ends.iter().map(|end| end.1))))
+}
+
 type Ratio = Option<(f64, (f64, f64))>;
 
-fn judge(a: &Measured, b: &Measured, noise: f64) -> (Ratio, Verdict) {
-    let (a, b) = (per_pass(a), per_pass(b));
-    let ratio = median(&b) / median(&a);
-    // If both medians lie in their intervals, their ratio lies in this one: at least 95% in practice, as both ends must fail together.
-    let (Some(of_a), Some(of_b)) = (median_interval(&a), median_interval(&b)) else {
+fn judge(a: &[&Measured], b: &[&Measured], noise: Option<Noise>) -> (Ratio, Verdict) {
+    let times = time(a).zip(time(b));
+    let Some(((time_a, time_b), (of_a, of_b))) = times.zip(interval(a).zip(interval(b))) else {
         return (None, Verdict::NotComparable("fewer than six samples give no interval".into()));
     };
-    let (low, high) = widened((of_b.0 / of_a.1, of_b.1 / of_a.0), noise);
+    let ratio = time_b / time_a;
+    // If both medians lie in their intervals, their ratio lies in this one: at least 95% in practice, as both ends must fail together.
+    let of_samples = (of_b.0 / of_a.1, of_b.1 / of_a.0);
+    // The children of a cell ran at one time: its deviation is in all of them.
+    let margin = noise.map_or(0.0, |noise| noise.margin([1, 1]));
+    let (low, high) = widened(ratio, of_samples, margin);
     let verdict = match () {
         () if high < 1.0 => Verdict::Faster,
         () if low > 1.0 => Verdict::Slower,

@@ -59,14 +59,33 @@ impl Results {
         Some(Summary::new(cell, cell.measured()?, self.machine(cell)))
     }
 
+    /// What was measured of a cell in its rounds: its own child first, then its twins. Empty for a failed one.
+    fn children<'a>(&'a self, cell: &'a CellRecord) -> Vec<&'a Measured> {
+        let twins = self.twins.iter().filter(|twin| same(cell, twin) && same_rounds(cell, twin));
+        let all = cell.measured().into_iter().chain(twins.filter_map(CellRecord::measured));
+        if cell.measured().is_some() { all.collect() } else { Vec::new() }
+    }
+
+    /// For each echo, the same cell once more at another time: the natural logarithm of the ratio of the two times.
+    fn echo_logs(&self) -> impl Iterator<Item = f64> {
+        self.twins.iter().filter_map(|echo| {
+            let cell = self.cells.iter().find(|cell| same(cell, echo))?;
+            // A changed program may have changed times.
+            if same_rounds(cell, echo) || cell.tool != echo.tool {
+                return None;
+            }
+            let time = |measured: &Measured| median(&per_pass(measured));
+            Some((time(echo.measured()?) / time(cell.measured()?)).ln())
+        })
+    }
+
     /// For each cell with twins: the natural logarithms of the ratios of their times to the cell's, in the same rounds.
     fn twin_logs(&self) -> impl Iterator<Item = Vec<f64>> {
-        self.cells.iter().filter_map(|cell| {
-            let measured = cell.measured()?;
-            let twins = self.twins.iter().filter(|twin| same(cell, twin) && same_rounds(cell, twin));
-            let log = |twin: &Measured| median(&paired_ratios(twin, measured)).ln();
-            let logs: Vec<f64> = twins.filter_map(|twin| twin.measured().map(log)).collect();
-            (!logs.is_empty()).then_some(logs)
+        self.cells.iter().filter_map(|cell| match self.children(cell).split_first() {
+            Some((first, twins)) if !twins.is_empty() => {
+                Some(twins.iter().map(|twin| median(&paired_ratios(twin, first)).ln()).collect())
+            }
+            _ => None,
         })
     }
 }

@@ -1,4 +1,5 @@
-//! How far two children of the same cell lie apart, from the A/A pairs of the records: what no child's samples can show.
+//! How far two children of the same cell lie apart, from the A/A pairs of the records: what no child's samples can show. Twins run in the
+//! same rounds, echoes at another time.
 
 use super::Results;
 use crate::measure::statistics::t_quantile;
@@ -14,7 +15,7 @@ pub struct Noise {
 }
 
 impl Noise {
-    /// Of all A/A pairs of `results`; none where there is no pair, and then nothing is known of it.
+    /// Between times of the same rounds: of all twins of `results`; none where there is no pair, and then nothing is known of it.
     pub fn of<'a>(results: impl IntoIterator<Item = &'a Results>) -> Option<Self> {
         let (mut squares, mut pairs) = (0.0, 0);
         for logs in results.into_iter().flat_map(Results::twin_logs) {
@@ -27,19 +28,34 @@ impl Noise {
         (pairs > 0).then(|| Noise { deviation: (2.0 * squares / pairs as f64).sqrt(), pairs })
     }
 
-    /// How far apart two children of one cell are with a probability of 95%, as a factor above 1. Student's t allows for how well the
-    /// deviation is known: two pairs say little.
-    pub fn factor(&self) -> f64 {
-        self.factor_of_mean(1)
+    /// Between times of different runs: of all echoes of `results`; none where there are none. Slow drifts of the machine are in
+    /// it, and the two runs that are compared may lie further apart than any echo from its cell: it is the least that is to be
+    /// expected.
+    pub fn between_runs<'a>(results: impl IntoIterator<Item = &'a Results>) -> Option<Self> {
+        let logs: Vec<f64> = results.into_iter().flat_map(Results::echo_logs).collect();
+        let squares: f64 = logs.iter().map(|log| log * log).sum();
+        let pairs = logs.len();
+        (pairs > 0).then(|| Noise { deviation: (squares / pairs as f64).sqrt(), pairs })
     }
 
-    /// The same for the geometric mean over `groups` groups: each has its own children, whose differences average out.
-    pub fn factor_of_mean(&self, groups: usize) -> f64 {
-        (t_quantile(self.pairs) * self.deviation / (groups as f64).sqrt()).exp()
+    /// How far the ratio of two cells' times may be off for the noise alone, with a probability of 95%, as a natural logarithm: where the
+    /// times are geometric means over so many children of each. Student's t allows for how well the deviation is known.
+    pub fn margin(&self, children: [usize; 2]) -> f64 {
+        self.margin_of_mean([children])
+    }
+
+    /// The same for the geometric mean of several such ratios, each of its own children: their deviations average out.
+    pub(super) fn margin_of_mean(&self, ratios: impl IntoIterator<Item = [usize; 2]>) -> f64 {
+        // In variances of one child.
+        let of_ratio = |children: [usize; 2]| children.iter().map(|&count| 1.0 / count as f64).sum::<f64>();
+        let (sum, count) =
+            ratios.into_iter().fold((0.0, 0.0), |(sum, count), ratio| (sum + of_ratio(ratio), count + 1.0));
+        t_quantile(self.pairs) * self.deviation * (sum / 2.0).sqrt() / count
     }
 }
 
-/// Widens an interval of a ratio by what one child and the next differ in.
-pub(super) fn widened((low, high): (f64, f64), factor: f64) -> (f64, f64) {
-    (low / factor, high * factor)
+/// Widens the interval of a ratio, which knows of deviations from sample to sample, by those from child to child.
+pub(super) fn widened(ratio: f64, (low, high): (f64, f64), margin: f64) -> (f64, f64) {
+    let further = |of: f64| of.ln().max(0.0).hypot(margin).exp();
+    (ratio / further(ratio / low), ratio * further(high / ratio))
 }

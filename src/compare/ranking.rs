@@ -91,7 +91,7 @@ fn rank_phase(results: &Results, phase: Option<Phase>) -> Option<Ranking> {
         let members = contenders
             .iter()
             .map(|contender| group.iter().copied().find(|record| contender.is_same(&Contender::of(record))));
-        Some(Group::new(&members.collect::<Option<Vec<_>>>()?))
+        Some(Group::new(results, &members.collect::<Option<Vec<_>>>()?))
     };
     let groups: Vec<Group> = groups.into_iter().filter_map(complete).collect();
     if groups.is_empty() {
@@ -108,7 +108,11 @@ fn rank_phase(results: &Results, phase: Option<Phase>) -> Option<Ranking> {
         let values: Vec<f64> = drawn.iter().map(|scores| value(scores)).collect();
         (quantile(&values, 0.025), quantile(&values, 0.975))
     };
-    let noise = Noise::of([results]).map_or(1.0, |noise| noise.factor_of_mean(groups.len()));
+    let noise = Noise::of([results]);
+    let margin = |index: usize| {
+        let children = groups.iter().map(|group| [group.times[index].len(), group.times[first].len()]);
+        noise.map_or(0.0, |noise| noise.margin_of_mean(children))
+    };
     let mut places: Vec<Place> = contenders
         .into_iter()
         .enumerate()
@@ -119,7 +123,8 @@ fn rank_phase(results: &Results, phase: Option<Phase>) -> Option<Ranking> {
             to_first: if index == first {
                 (1.0, (1.0, 1.0))
             } else {
-                (scores[index] / scores[first], widened(interval(&|scores| scores[index] / scores[first]), noise))
+                let ratio = scores[index] / scores[first];
+                (ratio, widened(ratio, interval(&|scores| scores[index] / scores[first]), margin(index)))
             },
         })
         .collect();
@@ -145,34 +150,43 @@ fn competes(a: &CellRecord, b: &CellRecord) -> bool {
     a.cell.competes_with(&b.cell) && a.cold_cache == b.cold_cache && a.machine == b.machine
 }
 
-/// One list of times for each contender.
 struct Group {
-    times: Vec<Vec<f64>>,
+    /// For each contender, for each of its children, the time of each sample.
+    times: Vec<Vec<Vec<f64>>>,
     /// Whether the n-th samples of all were taken in the same round.
     paired: bool,
 }
 
 impl Group {
-    fn new(members: &[&CellRecord]) -> Self {
-        let times = members.iter().filter_map(|record| record.measured().map(per_pass)).collect();
+    fn new(results: &Results, members: &[&CellRecord]) -> Self {
+        let of = |record: &&CellRecord| results.children(record).into_iter().map(per_pass).collect();
+        let times = members.iter().map(of).collect();
         Group { times, paired: members.windows(2).all(|pair| same_rounds(pair[0], pair[1])) }
     }
 
+    /// For each contender the geometric mean over its children of the median.
     fn medians(&self) -> Vec<f64> {
-        self.times.iter().map(|times| median(times)).collect()
+        let of = |children: &Vec<Vec<f64>>| geometric_mean(children.iter().map(|times| median(times)));
+        self.times.iter().map(of).collect()
     }
 
-    /// Medians of rounds drawn with replacement; the same rounds for all where they are the same.
+    /// The same of rounds drawn with replacement; the same rounds for all where they are the same.
     fn redrawn_medians(&self, random: &mut NumpyRandom) -> Vec<f64> {
         let mut draw =
             |count: usize| -> Vec<usize> { (0..count).map(|_| (random.uniform() * count as f64) as usize).collect() };
-        let common = draw(self.times[0].len());
-        let of =
-            |times: &Vec<f64>, rounds: &[usize]| median(&rounds.iter().map(|&round| times[round]).collect::<Vec<_>>());
-        self.times
-            .iter()
-            .map(|times| if self.paired { of(times, &common) } else { of(times, &draw(times.len())) })
-            .collect()
+        let mut common = draw(self.times[0][0].len());
+        let mut redrawn = Vec::with_capacity(self.times.len());
+        for children in &self.times {
+            if !self.paired {
+                common = draw(children[0].len());
+            }
+            // The children of a cell were sampled in the same rounds, but the last of which one may lack.
+            let of = |times: &Vec<f64>| {
+                median(&common.iter().map(|&round| times[round.min(times.len() - 1)]).collect::<Vec<_>>())
+            };
+            redrawn.push(geometric_mean(children.iter().map(of)));
+        }
+        redrawn
     }
 }
 

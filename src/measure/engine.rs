@@ -33,7 +33,7 @@ pub struct Settings {
 /// The fewest rounds that give an interval for a median; a group that the deadline cuts below is not kept.
 pub const FEWEST_ROUNDS: usize = 6;
 
-/// The fewest A/A pairs of a run: Student's t of six is 2.4, of one 12.7.
+/// The fewest A/A pairs of a run, of either kind: Student's t of six is 2.4, of one 12.7.
 const FEWEST_PAIRS: usize = 6;
 
 /// The twins of each group in a run over that many groups.
@@ -41,12 +41,17 @@ pub fn twins(groups: usize) -> usize {
     FEWEST_PAIRS.div_ceil(groups.max(1))
 }
 
+/// The echoes of each group but the first in a run over that many groups.
+pub fn echoes(groups: usize) -> usize {
+    if groups > 1 { FEWEST_PAIRS.div_ceil(groups - 1) } else { 0 }
+}
+
 /// A child that is through.
 #[derive(Clone, Debug)]
 pub struct Finished {
     /// The cell.
     pub cell: Cell,
-    /// Whether it is the second child of its cell.
+    /// Whether it is a further child of its cell: a twin or an echo.
     pub twin: bool,
     /// When its rounds began, in milliseconds since 1970.
     pub rounds_started_unix_ms: u64,
@@ -87,13 +92,14 @@ impl Measurer {
         Measurer { settings, verified: Vec::new() }
     }
 
-    /// The units of work of a group of `cells`: each child's preparation and samples, with the twins'.
-    pub fn units(&self, cells: usize) -> u64 {
-        ((cells + self.settings.twins) * (self.settings.rounds + 1)) as u64
+    /// The units of work of a group of `cells` with `echoes`: each child's preparation and samples, with the twins'.
+    pub fn units(&self, cells: usize, echoes: usize) -> u64 {
+        ((cells + self.settings.twins + echoes) * (self.settings.rounds + 1)) as u64
     }
 
     /// Measures a group of cells that compete, and some of them twice, for the engine's own noise (`turn` picks which, so that groups take
-    /// different ones). `sink` gets each result as soon as it is final. Answers whether the group was measured: the deadline may come
+    /// different ones). `echoes` are cells of earlier groups, which run with them once more: they show what another time makes of the
+    /// same cell. `sink` gets each result as soon as it is final. Answers whether the group was measured: the deadline may come
     /// before, and then `sink` has got failures at the most.
     ///
     /// # Errors
@@ -101,6 +107,7 @@ impl Measurer {
     pub fn measure<E>(
         &mut self,
         group: &[Cell],
+        echoes: &[&Cell],
         turn: usize,
         sink: &mut dyn FnMut(Finished) -> Result<(), E>,
         watch: &mut dyn FnMut(Event<'_>),
@@ -122,20 +129,20 @@ impl Measurer {
             }
             watch(Event::Done(1));
         }
-        let untwinned = contenders.len();
-        for twin in 0..self.settings.twins {
+        let own = contenders.len();
+        let twins = (0..self.settings.twins)
+            .filter_map(|twin| Some(contenders[..own].get((turn * self.settings.twins + twin) % own.max(1))?.cell));
+        let further: Vec<&Cell> = twins.chain(echoes.iter().copied()).collect();
+        for &cell in &further {
             if self.is_over() {
                 return Ok(false);
             }
-            if untwinned > 0 {
-                let cell = contenders[(turn * self.settings.twins + twin) % untwinned].cell;
-                watch(Event::Preparing(cell));
-                match self.prepare(cell, true) {
-                    Ok(twin) => contenders.push(twin),
-                    Err(failure) => {
-                        let (cell, outcome) = (cell.clone(), Outcome::Failed(failure));
-                        sink(Finished { cell, twin: true, rounds_started_unix_ms, outcome })?;
-                    }
+            watch(Event::Preparing(cell));
+            match self.prepare(cell, true) {
+                Ok(contender) => contenders.push(contender),
+                Err(failure) => {
+                    let (cell, outcome) = (cell.clone(), Outcome::Failed(failure));
+                    sink(Finished { cell, twin: true, rounds_started_unix_ms, outcome })?;
                 }
             }
             watch(Event::Done(1));

@@ -6,9 +6,9 @@ use crate::compare::Noise;
 pub fn noise(noise: Option<Noise>) -> String {
     match noise {
         Some(noise @ Noise { deviation, pairs }) => format!(
-            "A/A pairs: {pairs}, which differ by {:.1}% (standard deviation); intervals of ratios allow for a factor of {:.3}.",
+            "A/A pairs: {pairs}, which differ by {:.1}% (standard deviation); so two children would have to differ by {:.1}% to be told apart.",
             100.0 * deviation.exp_m1(),
-            noise.factor()
+            100.0 * noise.margin([1, 1]).exp_m1()
         ),
         None => "A/A pairs: none in these records, so that intervals do not allow for what two children of one cell differ in.".into(),
     }

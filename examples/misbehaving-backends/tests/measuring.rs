@@ -96,21 +96,24 @@ fn a_ranking_leaves_out_what_was_never_measured() {
 }
 
 /// On a busy machine the wall times of 10% more work drown in waiting: there the CPU times of neighbouring samples tell, and the short
-/// form looks at them. The long form (scripts/soak, on an idle machine) demands the verdict of `rank`.
+/// form looks at them. The long form (scripts/soak, on an idle machine) demands the verdict of `rank` in nine of ten runs.
 #[test]
 fn wasted_work_shows_as_slower() {
     let folder = tempfile::tempdir().expect("a folder");
     let workload = folder.path().join("workload.toml");
     let text = "[[workload]]\nname = 'tens'\nlayers = [1000, 20, 10]\nbatch = 100\ninit = 'he'\n";
     std::fs::write(&workload, text).expect("written");
+    let measure = |path: &Path| {
+        program()
+            .args(["measure", "-s", "f64", "-m", "forward", "-e", "steady|wasteful", "--rounds", "21", "--workloads"])
+            .arg(&workload)
+            .arg("-o")
+            .arg(path)
+            .assert()
+            .code(0);
+    };
     let path = folder.path().join("records.jsonl");
-    program()
-        .args(["measure", "-s", "f64", "-m", "forward", "-e", "steady|wasteful", "--rounds", "21", "--workloads"])
-        .arg(&workload)
-        .arg("-o")
-        .arg(&path)
-        .assert()
-        .code(0);
+    measure(&path);
     let records = cells(&path);
     let cpu_of_a_pass = |backend: &str| -> Vec<f64> {
         let measured = &of(&records, backend)["outcome"]["measured"];
@@ -127,10 +130,23 @@ fn wasted_work_shows_as_slower() {
     assert!(ratio > 1.04 && ratio < 1.3, "10% more work took {ratio:.3} times the CPU time: {ratios:.3?}");
 
     if std::env::var_os("LAYERBENCH_SOAK").is_some() {
-        let output = program().args(["rank", "--format", "json"]).arg(&path).output().expect("it runs");
-        let ranking: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-        println!("{ranking:#}");
-        assert_eq!((&ranking[0]["backend"], &ranking[1]["backend"]), (&"steady".into(), &"wasteful".into()));
-        assert_eq!(ranking[1]["tied"], false, "10% more work was not told from the noise");
+        let told = (0..10).filter(|run| {
+            let path = folder.path().join(format!("{run}.jsonl"));
+            measure(&path);
+            let output = program().args(["rank", "--format", "json"]).arg(&path).output().expect("it runs");
+            let ranking: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+            let [first, second] = [&ranking[0], &ranking[1]];
+            println!(
+                "{} before {}: {:.3} ({:.3} to {:.3})",
+                first["backend"],
+                second["backend"],
+                second["to_first"],
+                second["to_first_low"],
+                second["to_first_high"]
+            );
+            first["backend"] == "steady" && second["tied"] == false
+        });
+        let told = told.count();
+        assert!(told >= 9, "10% more work was told from the noise in {told} runs of 10");
     }
 }
