@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
 use layerbench::compare::difference::{Verdict, differences, noise};
-use layerbench::compare::{Noise, Results};
+use layerbench::compare::{Kind, Results};
 use layerbench::measure::journal;
-use layerbench::measure::record::Record;
+use layerbench::measure::record::{Child, Record};
 use layerbench::network::NumpyRandom;
 use layerbench::report;
 use predicates::prelude::*;
@@ -132,8 +132,8 @@ fn a_run_is_recorded_resumed_ranked_and_compared() {
         let summary = results(&path).summary(record).expect("it was measured");
         assert!(summary.gflops > 0.0 && summary.roofline_share.is_some_and(|share| share > 0.0), "{summary:?}");
     }
-    // Each of the two runs had its six A/A pairs.
-    assert_eq!(Noise::of([&results(&path)]).map(|noise| noise.pairs), Some(12));
+    // Each of the two runs had its eight twins, and echoes at six times; no backend here has several threads.
+    assert_eq!([Kind::Twins, Kind::Echoes].map(|kind| results(&path).noise(kind).pairs()), [16, 24]);
 
     // In every format the same two contenders.
     for (format, parts) in [
@@ -296,11 +296,7 @@ fn two_runs_over_the_same_cells_agree() {
             command.arg("-o").arg(&path).timeout(Duration::from_secs(1200)).assert().code(0);
             results(&path)
         });
-        for run in [&a, &b] {
-            let pairs = [Noise::of([run]), Noise::between_runs([run])].map(|noise| noise.expect("measured").pairs);
-            assert!(pairs.iter().all(|&pairs| pairs >= 6), "{pairs:?}");
-        }
-        println!("{}", report::noise(noise(&a, &b)));
+        println!("{}", report::noise(&noise(&a, &b)));
         for difference in differences(&a, &b) {
             match &difference.verdict {
                 Verdict::NotComparable(reason) => panic!("{}: {reason}", difference.id),
@@ -323,15 +319,19 @@ fn a_machine_stands_before_its_cells() {
     let path = folder.path().join("a.jsonl");
     layerbench().args(QUICK).args(["-f", "forward/naive", "-o"]).arg(&path).assert().code(0);
     let records = journal::read(&path).expect("a record file");
-    let [Record::Machine(machine), Record::Cell(cell), twins @ ..] = records.as_slice() else {
+    let [Record::Machine(machine), Record::Cell(cell), further @ ..] = records.as_slice() else {
         panic!("{records:?}");
     };
-    assert_eq!((&cell.machine, cell.twin, twins.len()), (&machine.id, false, 6));
-    for twin in twins {
-        let Record::Cell(twin) = twin else { panic!("{twin:?}") };
-        assert!(twin.twin && twin.cell == cell.cell);
-        assert_eq!(cell.rounds_started_unix_ms, twin.rounds_started_unix_ms);
+    assert_eq!((&cell.machine, cell.child), (&machine.id, Child::First));
+    let mut counts = [0; 2];
+    for record in further {
+        let Record::Cell(child) = record else { panic!("{record:?}") };
+        assert_eq!(child.cell, cell.cell);
+        let in_its_rounds = child.rounds_started_unix_ms == cell.rounds_started_unix_ms;
+        assert_eq!(in_its_rounds, child.child == Child::Twin);
+        counts[usize::from(in_its_rounds)] += 1;
     }
+    assert_eq!(counts, [12, 8], "echoes and twins");
     // Where a program lies is nobody's business.
     assert_eq!(cell.command[..2], ["layerbench", "measure"]);
 }

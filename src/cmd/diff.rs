@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
         let count = |name| differences.iter().filter(|difference| difference.verdict.name() == name).count();
         let counts =
             ["faster", "slower", "no difference", "not comparable"].map(|name| format!("{} {name}", count(name)));
-        writeln!(out, "\n{}", report::noise(noise(&first, &second)))?;
+        writeln!(out, "\n{}", report::noise(&noise(&first, &second)))?;
         writeln!(out, "\n{}", counts.join(", "))?;
     }
     Ok(Verdict::Fine)

@@ -9,11 +9,11 @@ use regex_lite::Regex;
 use crate::backend::{Entry, Registry};
 use crate::cmd::measuring::{Run, program};
 use crate::cmd::{Verdict, chosen, cores};
-use crate::compare::Results;
 use crate::compare::ranking::rank;
-use crate::measure::engine::{Settings, twins};
+use crate::compare::{Kind, Results};
+use crate::measure::engine::Settings;
 use crate::measure::record::{Machine, Outcome as CellOutcome, Record};
-use crate::measure::{Filter, cells, groups};
+use crate::measure::{Filter, cells};
 use crate::scalar::ScalarKind;
 use crate::verify::{Outcome, Status, fixture, verify};
 use crate::workload::{Phase, Workload};
@@ -62,13 +62,12 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
         rounds: args.rounds.into(),
         sample: SAMPLE,
         timeout: TIMEOUT,
-        twins: twins(groups(&cells).count()),
         flush_bytes: None,
         deadline: None,
     };
     let mut records = Vec::new();
-    Run { settings, machine: &machine.id, echoes: false, lines: false }.measure(&cells, &mut |record| {
-        records.push(Record::Cell(record));
+    Run { settings, machine: &machine.id, earlier: None, lines: false }.measure(&cells, &mut |new| {
+        records.extend(new.into_iter().map(Record::Cell));
         Ok(())
     })?;
     records.insert(0, Record::Machine(machine));
@@ -77,6 +76,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     let failures = failures(&results);
     let Some(overall) = rankings.first() else { bail!("no backend could be measured: {failures}") };
     write!(out, "{}", report::overview(&results, overall))?;
+    writeln!(out, "\n{}", report::noise(results.noise(Kind::Twins)))?;
     writeln!(out, "\n{}", report::sentence(overall))?;
     if !failures.is_empty() {
         bail!("not measured: {failures}");

@@ -13,10 +13,10 @@ use crate::cmd::measuring::{Run, deadline, parse_seconds, program};
 use crate::cmd::{Verdict, cores};
 use crate::compare::Results;
 use crate::machine::{Depth, Facts, Roofline};
-use crate::measure::engine::{Settings, twins};
+use crate::measure::engine::Settings;
 use crate::measure::journal::Journal;
 use crate::measure::record::{Cause, Machine, Outcome, Record};
-use crate::measure::{Cell, Filter, cells, groups};
+use crate::measure::{Cell, Filter, cells};
 use crate::report::{self, Format};
 use crate::scalar::ScalarKind;
 use crate::workload::Workload;
@@ -120,9 +120,10 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
         eprintln!("{} of {} cells are in {} already", wanted.len() - missing.len(), wanted.len(), path.display());
     }
     if !missing.is_empty() {
-        let mut keep = |record: Record| -> anyhow::Result<()> {
-            journal.append(&record)?;
-            records.push(record);
+        let earlier = earlier(&records, args.cold_cache, &id);
+        let mut keep = |new: Vec<Record>| -> anyhow::Result<()> {
+            journal.append(&new)?;
+            records.extend(new);
             Ok(())
         };
         let mut counts: Vec<usize> = missing.iter().map(|cell| cell.threads.get()).collect();
@@ -132,18 +133,17 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
         counts.retain(|&count| count <= cores().get());
         let flush_bytes = args.cold_cache.then(|| flush_bytes(&facts));
         eprintln!("measuring what this machine can do");
-        keep(Record::Machine(Machine::new(facts, Roofline::measure(&counts, Depth::Full))))?;
+        keep(vec![Record::Machine(Machine::new(facts, Roofline::measure(&counts, Depth::Full)))])?;
         let settings = Settings {
             program: program()?,
             rounds: args.rounds.into(),
             sample: Duration::from_millis(args.sample_ms),
             timeout: args.timeout,
-            twins: twins(groups(&missing).count()),
             flush_bytes,
             deadline,
         };
-        let run = Run { settings, machine: &id, echoes: true, lines: true };
-        let unmeasured = run.measure(&missing, &mut |record| keep(Record::Cell(record)))?;
+        let run = Run { settings, machine: &id, earlier: Some(earlier), lines: true };
+        let unmeasured = run.measure(&missing, &mut |new| keep(new.into_iter().map(Record::Cell).collect()))?;
         if unmeasured > 0 {
             eprintln!("out of time: {unmeasured} cells are left; run the same command again to go on");
         }
@@ -153,6 +153,17 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     results.retain(|record| wanted.iter().any(|cell| record.is_of(cell, args.cold_cache, &id)));
     write!(out, "{}", Format::Text.render(&report::cells(&results)))?;
     verdict(&results)
+}
+
+/// The cells that this program has measured on this machine.
+fn earlier(records: &[Record], cold_cache: bool, machine: &str) -> Vec<Cell> {
+    let cell = |record: &Record| match record {
+        Record::Cell(record) if record.measured().is_some() => {
+            record.is_of(&record.cell, cold_cache, machine).then(|| record.cell.clone())
+        }
+        _ => None,
+    };
+    records.iter().filter_map(cell).collect()
 }
 
 /// The workloads of the files, or the embedded ones.
@@ -183,6 +194,7 @@ fn flush_bytes(facts: &Facts) -> usize {
     usize::try_from(2 * largest.unwrap_or(UNTOLD / 2)).unwrap_or(usize::MAX)
 }
 
+/// A further child that failed is told, and recorded; its cell was measured all the same.
 fn verdict(results: &Results) -> anyhow::Result<Verdict> {
     let failures = results.cells().iter().filter_map(|record| match &record.outcome {
         Outcome::Failed(failure) => Some(failure.cause),

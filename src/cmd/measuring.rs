@@ -7,97 +7,109 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::measure::engine::{Event, Finished, Measurer, Settings, echoes};
-use crate::measure::record::{CellRecord, Outcome, SCHEMA, Tool};
-use crate::measure::{Cell, groups};
+use crate::measure::engine::{Event, Finished, Measurer, Settings};
+use crate::measure::record::{CellRecord, Child, Outcome, SCHEMA, Tool};
+use crate::measure::{Cell, Pairs, groups};
 
 /// One run of the engine over cells.
 pub(crate) struct Run<'a> {
     pub settings: Settings,
     /// [`Machine::id`](crate::measure::record::Machine::id) of this machine.
     pub machine: &'a str,
-    /// Measure cells of earlier groups once more, so that two runs can be compared.
-    pub echoes: bool,
+    /// Cells that were measured before: some of them echo, and some of these do in later groups, so that two runs can be compared. None
+    /// for a run that will not be compared with another.
+    pub earlier: Option<Vec<Cell>>,
     /// Show each finished cell on standard error where it is no terminal.
     pub lines: bool,
 }
 
 impl Run<'_> {
-    /// Measures `cells`, handing each record to `keep` as soon as it is final. Answers how many cells the deadline left unmeasured.
+    /// Measures `cells`, handing the records of each group to `keep` as soon as they are final. Answers how many cells the deadline left
+    /// unmeasured.
     pub(crate) fn measure(
         self,
         cells: &[Cell],
-        keep: &mut dyn FnMut(CellRecord) -> anyhow::Result<()>,
+        keep: &mut dyn FnMut(Vec<CellRecord>) -> anyhow::Result<()>,
     ) -> anyhow::Result<usize> {
         let command = command();
         let cold_cache = self.settings.flush_bytes.is_some();
         let mut measurer = Measurer::new(self.settings);
-        let echoes = if self.echoes { echoes(groups(cells).count()) } else { 0 };
-        // Of each group that is through, what can be measured.
-        let mut earlier: Vec<Vec<&Cell>> = Vec::new();
-        let bar = if std::io::stderr().is_terminal() {
-            let units =
-                |(turn, group): (usize, &[Cell])| measurer.units(group.len(), if turn > 0 { echoes } else { 0 });
-            ProgressBar::new(groups(cells).enumerate().map(units).sum())
-        } else {
-            ProgressBar::hidden()
-        };
+        let with_echoes = self.earlier.is_some();
+        let mut pairs = Pairs::new(groups(cells).count(), self.earlier.unwrap_or_default());
+        let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
         bar.set_style(ProgressStyle::with_template("{bar:30} {percent:>3}%, {eta} left  {msg}")?);
+        // Before it is drawn what twins and echoes there will be is not known to the last one.
+        bar.set_length(measurer.units(cells.len() + pairs.about(groups(cells).count(), with_echoes)));
         let mut finished = 0;
-        let mut unmeasured = 0;
-        for (turn, group) in groups(cells).enumerate() {
+        // The groups, then echoes alone for as long as there are too few.
+        let mut groups = groups(cells);
+        loop {
+            let group = groups.next().unwrap_or_default();
+            if group.is_empty() && !(with_echoes && pairs.lacks_echoes()) {
+                break;
+            }
+            let mut children: Vec<(Cell, Child)> = group.iter().map(|cell| (cell.clone(), Child::First)).collect();
+            children.extend(pairs.twins(group));
+            if with_echoes {
+                children.extend(pairs.echoes());
+            }
             // The bar is drawn when something has happened, never by a clock: that would take time from whoever is sampled.
             let mut watch = |event: Event<'_>| match event {
                 Event::Preparing(cell) => bar.set_message(cell.to_string()),
                 Event::Done(units) => bar.inc(units),
             };
-            let echoes: Vec<&Cell> = (0..echoes).filter_map(|echo| echo_of(&earlier, turn + echo)).collect();
-            let mut broken = Vec::new();
-            let mut sink = |finished_cell: Finished| {
-                let Finished { cell, twin, rounds_started_unix_ms, outcome } = finished_cell;
-                let line = match &outcome {
-                    Outcome::Measured(_) => format!("done    {cell}"),
-                    Outcome::Failed(failure) => {
-                        format!("FAILED  {cell}: {}: {}", failure.cause.name(), failure.message)
-                    }
-                };
-                if matches!(outcome, Outcome::Failed(_)) {
-                    broken.push(cell.to_string());
-                }
-                keep(CellRecord {
+            let mut records = Vec::new();
+            let mut sink = |done: Finished| -> anyhow::Result<()> {
+                let Finished { cell, child, rounds_started_unix_ms, outcome } = done;
+                records.push(CellRecord {
                     schema: SCHEMA,
                     cell,
-                    twin,
+                    child,
                     cold_cache,
                     machine: self.machine.to_owned(),
                     tool: Tool::this(),
                     command: command.clone(),
                     rounds_started_unix_ms,
                     outcome,
-                })?;
-                if !twin {
-                    finished += 1;
-                    if self.lines && bar.is_hidden() {
-                        eprintln!("{finished:>4}/{} {line}", cells.len());
-                    }
-                }
+                });
                 Ok(())
             };
-            if !measurer.measure::<anyhow::Error>(group, &echoes, turn, &mut sink, &mut watch)? {
-                unmeasured = cells.len() - finished;
+            let in_time = measurer.measure(&children, &mut sink, &mut watch)?;
+            let lines: Vec<String> =
+                records.iter().filter_map(|record| line(record, &mut finished, cells.len())).collect();
+            let good = |record: &CellRecord| {
+                (record.child == Child::First && record.measured().is_some()).then(|| record.cell.clone())
+            };
+            pairs.measured(records.iter().filter_map(good));
+            keep(records)?;
+            if self.lines && bar.is_hidden() {
+                lines.iter().for_each(|line| eprintln!("{line}"));
+            }
+            if !in_time {
                 break;
             }
-            earlier.push(group.iter().filter(|cell| !broken.contains(&cell.to_string())).collect());
         }
         bar.finish_and_clear();
-        Ok(unmeasured)
+        Ok(cells.len() - finished)
     }
 }
 
-/// A cell of a group that is over: not always the last one, so that both short and long times lie between.
-fn echo_of<'a>(earlier: &[Vec<&'a Cell>], turn: usize) -> Option<&'a Cell> {
-    let group = earlier.get(turn / 2 % earlier.len().max(1))?;
-    group.get(turn % group.len().max(1)).copied()
+/// What is said of a child that is through: of each cell, and of a further child where it failed.
+fn line(record: &CellRecord, finished: &mut usize, all: usize) -> Option<String> {
+    let cell = &record.cell;
+    let number = if record.child == Child::First {
+        *finished += 1;
+        format!("{finished:>4}/{all}")
+    } else {
+        format!("{:>width$}", "A/A", width = 5 + all.to_string().len())
+    };
+    match &record.outcome {
+        Outcome::Failed(failure) => {
+            Some(format!("{number} FAILED  {cell}: {}: {}", failure.cause.name(), failure.message))
+        }
+        Outcome::Measured(_) if record.child == Child::First => Some(format!("{number} done    {cell}")),
+        Outcome::Measured(_) => None,
+    }
 }
 
 /// The command line as typed, without the folder of the program: where it lies tells nothing and may tell too much.

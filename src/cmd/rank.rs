@@ -9,7 +9,7 @@ use anyhow::bail;
 use crate::cmd::measure::Selection;
 use crate::cmd::{Verdict, results};
 use crate::compare::ranking::rank;
-use crate::compare::{Noise, Results};
+use crate::compare::{Kind, Results};
 use crate::measure::record::CellRecord;
 use crate::report::{self, Format};
 
@@ -39,12 +39,15 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
         if results.cells().is_empty() {
             bail!("no record is of a machine `{id}`; there are {known}");
         }
+        if are_several(&results) {
+            bail!("`{id}` fits several machines: {}", machines(&results));
+        }
     }
     if args.cells {
         write!(out, "{}", args.format.render(&report::cells(&results)))?;
         return Ok(Verdict::Fine);
     }
-    if results.cells().iter().any(|record| record.machine != results.cells()[0].machine) {
+    if are_several(&results) {
         bail!("the records are of several machines: {}; pick one with --machine", machines(&results));
     }
     let rankings = rank(&results);
@@ -58,10 +61,14 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
         if overall.left_out > 0 {
             writeln!(out, "\n{} comparisons that not all of them took part in do not count", overall.left_out)?;
         }
-        writeln!(out, "\n{}", report::noise(Noise::of([&results])))?;
+        writeln!(out, "\n{}", report::noise(results.noise(Kind::Twins)))?;
         writeln!(out, "\n{}", report::sentence(overall))?;
     }
     Ok(Verdict::Fine)
+}
+
+fn are_several(results: &Results) -> bool {
+    results.cells().windows(2).any(|pair| pair[0].machine != pair[1].machine)
 }
 
 /// The machines of the records: ids, and CPUs where the files tell.

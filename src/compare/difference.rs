@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use super::noise::{Noise, widened};
-use super::{Results, per_pass};
+use super::noise::{Kind, Noise, widened};
+use super::{Results, interval, same, time};
 use crate::measure::record::{CellRecord, Measured, Outcome};
-use crate::measure::statistics::{geometric_mean, median, median_interval};
 
 /// One cell in two files.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,7 +12,7 @@ pub struct Difference {
     /// The cell's id.
     pub id: String,
     /// Nanoseconds per pass in the first and the second file, where there are.
-    pub median_ns: [Option<f64>; 2],
+    pub time_ns: [Option<f64>; 2],
     /// The second time over the first, with an interval of at least 95%; none where they cannot be compared.
     pub ratio: Option<(f64, (f64, f64))>,
     /// The verdict.
@@ -54,53 +53,58 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// The cells of both files in the order of `first`, then those that only `second` has. A cell is held against the same cell of the same
-/// machine, or of another one where there is none.
+/// The cells of both files in the order of `first`, then those that only `second` has. A cell is held against the very same; where there
+/// is none, against one with its id, on the same machine before another.
 pub fn differences(first: &Results, second: &Results) -> Vec<Difference> {
     let noise = noise(first, second);
+    let alike =
+        |a: &CellRecord, b: &CellRecord| a.cell.to_string() == b.cell.to_string() && a.cold_cache == b.cold_cache;
+    let alike_here = |a: &CellRecord, b: &CellRecord| alike(a, b) && a.machine == b.machine;
+    let passes: [Fit<'_>; 3] = [&same, &alike_here, &alike];
+    let mut partners: Vec<Option<&CellRecord>> = vec![None; first.cells().len()];
     let mut alone: Vec<&CellRecord> = second.cells().iter().collect();
-    let mut differences = Vec::new();
-    for a in first.cells() {
-        let candidates = || {
-            second.cells().iter().filter(|b| a.cell.to_string() == b.cell.to_string() && a.cold_cache == b.cold_cache)
-        };
-        let b = candidates().find(|b| a.machine == b.machine).or_else(|| candidates().next());
-        alone.retain(|other| b.is_none_or(|b| !std::ptr::eq(*other, b)));
-        differences.push(match b {
-            Some(b) => difference((first, a), (second, b), noise),
-            None => one_sided((first, a), 0, "it is in the first file only"),
-        });
+    for fits in passes {
+        for (a, partner) in first.cells().iter().zip(&mut partners).filter(|(_, partner)| partner.is_none()) {
+            if let Some(place) = alone.iter().position(|b| fits(a, b)) {
+                *partner = Some(alone.remove(place));
+            }
+        }
     }
-    differences.extend(alone.into_iter().map(|b| one_sided((second, b), 1, "it is in the second file only")));
-    differences
+    let of_first = first.cells().iter().zip(partners).map(|(a, b)| match b {
+        Some(b) => difference((first, a), (second, b), &noise),
+        None => one_sided((first, a), 0, "it is in the first file only"),
+    });
+    let of_second = alone.into_iter().map(|b| one_sided((second, b), 1, "it is in the second file only"));
+    of_first.chain(of_second).collect()
 }
 
-/// What two runs are apart where nothing was changed, as far as the files tell: from echoes, otherwise from twins.
-pub fn noise(first: &Results, second: &Results) -> Option<Noise> {
-    Noise::between_runs([first, second]).or_else(|| Noise::of([first, second]))
+/// Whether a cell of the second file may be held against one of the first.
+type Fit<'a> = &'a dyn Fn(&CellRecord, &CellRecord) -> bool;
+
+/// What two runs are apart where nothing was changed, as far as their echoes tell.
+pub fn noise(first: &Results, second: &Results) -> Noise {
+    first.noise(Kind::Echoes).clone().and(second.noise(Kind::Echoes))
 }
 
 fn one_sided((results, record): (&Results, &CellRecord), side: usize, reason: &str) -> Difference {
-    let mut median_ns = [None; 2];
-    median_ns[side] = time(&results.children(record));
-    Difference { id: id(record), median_ns, ratio: None, verdict: Verdict::NotComparable(reason.into()) }
+    let mut time_ns = [None; 2];
+    time_ns[side] = record.measured().map(|_| time(&results.children(record)));
+    Difference { id: id(record), time_ns, ratio: None, verdict: Verdict::NotComparable(reason.into()) }
 }
 
 fn id(record: &CellRecord) -> String {
     if record.cold_cache { format!("{} (cold)", record.cell) } else { record.cell.to_string() }
 }
 
-fn difference(
-    (first, a): (&Results, &CellRecord),
-    (second, b): (&Results, &CellRecord),
-    noise: Option<Noise>,
-) -> Difference {
-    let (of_a, of_b) = (first.children(a), second.children(b));
+fn difference((first, a): (&Results, &CellRecord), (second, b): (&Results, &CellRecord), noise: &Noise) -> Difference {
+    let times = [first.children(a), second.children(b)];
     let (ratio, verdict) = match comparable((first, a), (second, b)) {
-        Ok(()) => judge(&of_a, &of_b, noise),
+        // The children of a cell ran at one time: its deviation is in all of them.
+        Ok(()) => judge(&times, noise.margin([(a, 1), (b, 1)])),
         Err(reason) => (None, Verdict::NotComparable(reason)),
     };
-    Difference { id: id(a), median_ns: [time(&of_a), time(&of_b)], ratio, verdict }
+    let time_ns = times.map(|children| (!children.is_empty()).then(|| time(&children)));
+    Difference { id: id(a), time_ns, ratio, verdict }
 }
 
 /// Whether a ratio of their times means something, and why not.
@@ -154,31 +158,19 @@ fn first_difference(path: &str, a: &serde_json::Value, b: &serde_json::Value) ->
     }
 }
 
-/// The geometric mean of the children's medians; none without children.
-fn time(children: &[&Measured]) -> Option<f64> {
-    (!children.is_empty()).then(|| geometric_mean(children.iter().map(|child| median(&per_pass(child)))))
-}
-
-/// Ends of an interval for that; none for fewer than six samples. That the children's deviations average out is not made use of.
-fn interval(children: &[&Measured]) -> Option<(f64, f64)> {
-    let ends: Option<Vec<(f64, f64)>> = children.iter().map(|child| median_interval(&per_pass(child))).collect();
-    let ends = ends?;
-    Some((geometric_mean(ends.iter().map(|end| end.0)), geometric_mean(ends.iter().map(|end| end.1))))
-}
-
 type Ratio = Option<(f64, (f64, f64))>;
 
-fn judge(a: &[&Measured], b: &[&Measured], noise: Option<Noise>) -> (Ratio, Verdict) {
-    let times = time(a).zip(time(b));
-    let Some(((time_a, time_b), (of_a, of_b))) = times.zip(interval(a).zip(interval(b))) else {
-        return (None, Verdict::NotComparable("fewer than six samples give no interval".into()));
+fn judge([a, b]: &[Vec<&Measured>; 2], margin: f64) -> (Ratio, Verdict) {
+    let refuse = |reason: &str| (None, Verdict::NotComparable(reason.into()));
+    let (Some(of_a), Some(of_b)) = (interval(a), interval(b)) else {
+        return refuse("fewer than six samples give no interval");
     };
-    let ratio = time_b / time_a;
+    if !margin.is_finite() {
+        return refuse("no A/A pair of different times tells what two runs are apart where nothing was changed");
+    }
+    let ratio = time(b) / time(a);
     // If both medians lie in their intervals, their ratio lies in this one: at least 95% in practice, as both ends must fail together.
-    let of_samples = (of_b.0 / of_a.1, of_b.1 / of_a.0);
-    // The children of a cell ran at one time: its deviation is in all of them.
-    let margin = noise.map_or(0.0, |noise| noise.margin([1, 1]));
-    let (low, high) = widened(ratio, of_samples, margin);
+    let (low, high) = widened(ratio, (of_b.0 / of_a.1, of_b.1 / of_a.0), margin);
     let verdict = match () {
         () if high < 1.0 => Verdict::Faster,
         () if low > 1.0 => Verdict::Slower,

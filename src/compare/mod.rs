@@ -7,35 +7,42 @@ mod summary;
 
 use std::collections::BTreeMap;
 
-pub use noise::Noise;
+pub use noise::{Kind, Noise};
 pub use summary::Summary;
 
-use crate::measure::record::{CellRecord, Machine, Measured, Record};
-use crate::measure::statistics::median;
+use crate::measure::record::{CellRecord, Child, Machine, Measured, Record};
+use crate::measure::statistics::{geometric_mean, median, median_interval};
 
 /// The records of one or more files, put in order: of cells that were measured again, the last.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Results {
     machines: BTreeMap<String, Machine>,
     cells: Vec<CellRecord>,
-    twins: Vec<CellRecord>,
+    further: Vec<CellRecord>,
+    /// Of all records, whatever is retained.
+    twins: Noise,
+    echoes: Noise,
 }
 
 impl Results {
     /// Puts records in order.
     pub fn new(records: impl IntoIterator<Item = Record>) -> Self {
-        let mut results = Results::default();
+        let mut machines = BTreeMap::new();
+        let (mut cells, mut further) = (Vec::<CellRecord>::new(), Vec::new());
         for record in records {
             match record {
-                Record::Machine(machine) => drop(results.machines.insert(machine.id.clone(), machine)),
-                Record::Cell(cell) if cell.twin => results.twins.push(cell),
-                Record::Cell(cell) => match results.cells.iter_mut().find(|other| same(other, &cell)) {
+                Record::Machine(machine) => drop(machines.insert(machine.id.clone(), machine)),
+                // A file that is given twice does not know twice as much.
+                Record::Cell(cell) if further.contains(&cell) => {}
+                Record::Cell(cell) if cell.child != Child::First => further.push(cell),
+                Record::Cell(cell) => match cells.iter_mut().find(|other| same(other, &cell)) {
                     Some(earlier) => *earlier = cell,
-                    None => results.cells.push(cell),
+                    None => cells.push(cell),
                 },
             }
         }
-        results
+        let [twins, echoes] = [Kind::Twins, Kind::Echoes].map(|kind| Noise::of(kind, &cells, &further));
+        Results { machines, cells, further, twins, echoes }
     }
 
     /// All cells, in the order in which they were first measured.
@@ -48,45 +55,31 @@ impl Results {
         self.machines.get(&cell.machine)
     }
 
-    /// Keeps the cells that `wanted` takes, with their twins.
-    pub fn retain(&mut self, mut wanted: impl FnMut(&CellRecord) -> bool) {
-        self.cells.retain(&mut wanted);
-        self.twins.retain(wanted);
+    /// Keeps the cells that `wanted` takes. The noise stays that of all: it is of machine and engine, not of a selection.
+    pub fn retain(&mut self, wanted: impl FnMut(&CellRecord) -> bool) {
+        self.cells.retain(wanted);
     }
 
     /// What was measured of a cell, in short; none for a failed one.
     pub fn summary(&self, cell: &CellRecord) -> Option<Summary> {
-        Some(Summary::new(cell, cell.measured()?, self.machine(cell)))
+        let children = self.children(cell);
+        (!children.is_empty()).then(|| Summary::new(cell, &children, self.machine(cell)))
     }
 
-    /// What was measured of a cell in its rounds: its own child first, then its twins. Empty for a failed one.
+    /// What the A/A pairs show.
+    pub fn noise(&self, kind: Kind) -> &Noise {
+        match kind {
+            Kind::Twins => &self.twins,
+            Kind::Echoes => &self.echoes,
+        }
+    }
+
+    /// What was measured of a cell in its rounds: its first child, then its twins. Empty for a failed one.
     fn children<'a>(&'a self, cell: &'a CellRecord) -> Vec<&'a Measured> {
-        let twins = self.twins.iter().filter(|twin| same(cell, twin) && same_rounds(cell, twin));
-        let all = cell.measured().into_iter().chain(twins.filter_map(CellRecord::measured));
-        if cell.measured().is_some() { all.collect() } else { Vec::new() }
-    }
-
-    /// For each echo, the same cell once more at another time: the natural logarithm of the ratio of the two times.
-    fn echo_logs(&self) -> impl Iterator<Item = f64> {
-        self.twins.iter().filter_map(|echo| {
-            let cell = self.cells.iter().find(|cell| same(cell, echo))?;
-            // A changed program may have changed times.
-            if same_rounds(cell, echo) || cell.tool != echo.tool {
-                return None;
-            }
-            let time = |measured: &Measured| median(&per_pass(measured));
-            Some((time(echo.measured()?) / time(cell.measured()?)).ln())
-        })
-    }
-
-    /// For each cell with twins: the natural logarithms of the ratios of their times to the cell's, in the same rounds.
-    fn twin_logs(&self) -> impl Iterator<Item = Vec<f64>> {
-        self.cells.iter().filter_map(|cell| match self.children(cell).split_first() {
-            Some((first, twins)) if !twins.is_empty() => {
-                Some(twins.iter().map(|twin| median(&paired_ratios(twin, first)).ln()).collect())
-            }
-            _ => None,
-        })
+        let Some(first) = cell.measured() else { return Vec::new() };
+        let is_twin = |other: &&CellRecord| other.child == Child::Twin && same(cell, other) && same_rounds(cell, other);
+        let twins = self.further.iter().filter(is_twin).filter_map(CellRecord::measured);
+        [first].into_iter().chain(twins).collect()
     }
 }
 
@@ -95,9 +88,16 @@ fn per_pass(measured: &Measured) -> Vec<f64> {
     measured.wall_ns.iter().map(|&ns| ns as f64 / measured.repeats as f64).collect()
 }
 
-/// The ratios of neighbours in time: drifts of the machine are in both and cancel.
-fn paired_ratios(of: &Measured, to: &Measured) -> Vec<f64> {
-    per_pass(of).into_iter().zip(per_pass(to)).map(|(of, to)| of / to).collect()
+/// The time of a cell: the geometric mean of its children's medians, in nanoseconds per pass.
+fn time(children: &[&Measured]) -> f64 {
+    geometric_mean(children.iter().map(|child| median(&per_pass(child))))
+}
+
+/// Ends of an interval of 95% for that; none for fewer than six samples. That the children's deviations average out is not made use of.
+fn interval(children: &[&Measured]) -> Option<(f64, f64)> {
+    let ends: Option<Vec<(f64, f64)>> = children.iter().map(|child| median_interval(&per_pass(child))).collect();
+    let ends = ends?;
+    Some((geometric_mean(ends.iter().map(|end| end.0)), geometric_mean(ends.iter().map(|end| end.1))))
 }
 
 /// Whether both are of the same cell, measured in the same way on the same machine.

@@ -1,57 +1,174 @@
-//! How far two children of the same cell lie apart, from the A/A pairs of the records: what no child's samples can show. Twins run in the
-//! same rounds, echoes at another time.
+//! How far two children of the same cell lie apart, from the A/A pairs of the records: what no child's samples can show.
 
-use super::Results;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{same, same_rounds, time};
+use crate::measure::record::{CellRecord, Child};
 use crate::measure::statistics::t_quantile;
 
-/// The engine's own noise, as a run's A/A pairs show it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// The two kinds of A/A pairs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// In the same rounds: for cells that ran together.
+    Twins,
+    /// At different times: for cells that did not, and for different runs.
+    Echoes,
+}
+
+/// What was measured alike: its noise is alike. Cells on several threads are noisier than those on one, often by far.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Class {
+    machine: String,
+    cold_cache: bool,
+    several_threads: bool,
+}
+
+impl Class {
+    fn of(record: &CellRecord) -> Self {
+        let several_threads = record.cell.threads.get() > 1;
+        Class { machine: record.machine.clone(), cold_cache: record.cold_cache, several_threads }
+    }
+
+    fn with_other_threads(&self) -> Self {
+        Class { several_threads: !self.several_threads, ..self.clone() }
+    }
+}
+
+/// Deviations of one class.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Spread {
+    /// Of squares of logarithms of ratios of two children.
+    sum: f64,
+    /// How many.
+    pairs: usize,
+    /// How many of them are independent.
+    freedom: usize,
+}
+
+impl Spread {
+    /// The standard deviation of the natural logarithm of the ratio of the times of two children of one cell.
+    fn deviation(&self) -> f64 {
+        (self.sum / self.pairs as f64).sqrt()
+    }
+
+    /// The logarithm of the ratio that two children of one cell keep below with a probability of 95%. The logarithms are taken as normal, with
+    /// one variance for the class; Student's t allows for how well that is known.
+    fn reach(&self) -> f64 {
+        t_quantile(self.freedom) * self.deviation()
+    }
+
+    fn add(&mut self, other: &Spread) {
+        self.sum += other.sum;
+        self.pairs += other.pairs;
+        self.freedom += other.freedom;
+    }
+}
+
+/// The noise that the A/A pairs of one kind show.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Noise {
-    /// The standard deviation of the natural logarithm of the ratio of the times of two children of one cell. Without any noise it
-    /// would be 0.
-    pub deviation: f64,
-    /// On how many differences between children of one cell it rests.
-    pub pairs: usize,
+    kind: Kind,
+    spreads: BTreeMap<Class, Spread>,
 }
 
 impl Noise {
-    /// Between times of the same rounds: of all twins of `results`; none where there is no pair, and then nothing is known of it.
-    pub fn of<'a>(results: impl IntoIterator<Item = &'a Results>) -> Option<Self> {
-        let (mut squares, mut pairs) = (0.0, 0);
-        for logs in results.into_iter().flat_map(Results::twin_logs) {
-            // The children of a cell: the one that counts, whose logarithm is 0, and its twins.
-            let (children, sum) = (logs.len() + 1, logs.iter().sum::<f64>());
-            squares += logs.iter().map(|log| log * log).sum::<f64>() - sum * sum / children as f64;
-            pairs += logs.len();
+    /// Of all children of the records. `cells` are first children, `further` all others.
+    pub(super) fn of(kind: Kind, cells: &[CellRecord], further: &[CellRecord]) -> Self {
+        let mut noise = Noise { kind, spreads: BTreeMap::new() };
+        for cell in cells {
+            let Some(measured) = cell.measured() else { continue };
+            let of_kind = further.iter().filter(|other| other.child == kind.child() && same(cell, other));
+            match kind {
+                Kind::Twins => {
+                    let twins = of_kind.filter(|twin| same_rounds(cell, twin)).filter_map(CellRecord::measured);
+                    let log = |twin| (time(&[twin]) / time(&[measured])).ln();
+                    noise.spreads.entry(Class::of(cell)).or_default().add(&among(twins.map(log)));
+                }
+                Kind::Echoes => {
+                    // A changed program may have changed times.
+                    for echo in of_kind.filter(|echo| echo.tool == cell.tool && !same_rounds(cell, echo)) {
+                        let Some(echo) = echo.measured() else { continue };
+                        let log = (time(&[echo]) / time(&[measured])).ln();
+                        noise.spreads.entry(Class::of(cell)).or_default().add(&Spread {
+                            sum: log * log,
+                            pairs: 1,
+                            freedom: 0,
+                        });
+                    }
+                }
+            }
         }
-        // The variance of one child, twice: a ratio has two.
-        (pairs > 0).then(|| Noise { deviation: (2.0 * squares / pairs as f64).sqrt(), pairs })
+        if kind == Kind::Echoes {
+            // Those of one class that ran in the same rounds saw the same drift: they are one.
+            let mut times = BTreeSet::new();
+            for echo in further.iter().filter(|echo| echo.child == Child::Echo && echo.measured().is_some()) {
+                if times.insert((Class::of(echo), echo.rounds_started_unix_ms))
+                    && let Some(spread) = noise.spreads.get_mut(&Class::of(echo))
+                {
+                    spread.freedom += 1;
+                }
+            }
+        }
+        noise.spreads.retain(|_, spread| spread.pairs > 0);
+        noise
     }
 
-    /// Between times of different runs: of all echoes of `results`; none where there are none. Slow drifts of the machine are in
-    /// it, and the two runs that are compared may lie further apart than any echo from its cell: it is the least that is to be
-    /// expected.
-    pub fn between_runs<'a>(results: impl IntoIterator<Item = &'a Results>) -> Option<Self> {
-        let logs: Vec<f64> = results.into_iter().flat_map(Results::echo_logs).collect();
-        let squares: f64 = logs.iter().map(|log| log * log).sum();
-        let pairs = logs.len();
-        (pairs > 0).then(|| Noise { deviation: (squares / pairs as f64).sqrt(), pairs })
+    /// What two runs show together.
+    pub(super) fn and(mut self, other: &Noise) -> Self {
+        for (class, spread) in &other.spreads {
+            self.spreads.entry(class.clone()).or_default().add(spread);
+        }
+        self
     }
 
-    /// How far the ratio of two cells' times may be off for the noise alone, with a probability of 95%, as a natural logarithm: where the
-    /// times are geometric means over so many children of each. Student's t allows for how well the deviation is known.
-    pub fn margin(&self, children: [usize; 2]) -> f64 {
-        self.margin_of_mean([children])
+    /// What kind of pairs it is of.
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
-    /// The same for the geometric mean of several such ratios, each of its own children: their deviations average out.
-    pub(super) fn margin_of_mean(&self, ratios: impl IntoIterator<Item = [usize; 2]>) -> f64 {
-        // In variances of one child.
-        let of_ratio = |children: [usize; 2]| children.iter().map(|&count| 1.0 / count as f64).sum::<f64>();
-        let (sum, count) =
-            ratios.into_iter().fold((0.0, 0.0), |(sum, count), ratio| (sum + of_ratio(ratio), count + 1.0));
-        t_quantile(self.pairs) * self.deviation * (sum / 2.0).sqrt() / count
+    /// On how many pairs it rests.
+    pub fn pairs(&self) -> usize {
+        self.spreads.values().map(|spread| spread.pairs).sum()
     }
+
+    /// For cells on one thread, then for those on several: the standard deviation of the natural logarithm of the ratio of two children of one
+    /// cell, where it is known; the larger one where several machines or cold caches are in it.
+    pub fn deviations(&self) -> [Option<f64>; 2] {
+        [false, true].map(|several| {
+            let of_class = self.spreads.iter().filter(|(class, _)| class.several_threads == several);
+            of_class.map(|(_, spread)| spread.deviation()).max_by(f64::total_cmp)
+        })
+    }
+
+    /// How far the logarithm of the ratio of two cells' times may be off for the noise alone, with a probability of 95%; their times are
+    /// geometric means over so many children each. Infinite where nothing is known.
+    pub(super) fn margin(&self, cells: [(&CellRecord, usize); 2]) -> f64 {
+        let of_cell = |(cell, children): (&CellRecord, usize)| {
+            let class = Class::of(cell);
+            let spread = self.spreads.get(&class).or_else(|| self.spreads.get(&class.with_other_threads()));
+            // Half the variance of a ratio is one child's.
+            spread.map_or(f64::INFINITY, |spread| spread.reach().powi(2) / 2.0 / children as f64)
+        };
+        cells.map(of_cell).iter().sum::<f64>().sqrt()
+    }
+}
+
+impl Kind {
+    fn child(self) -> Child {
+        match self {
+            Kind::Twins => Child::Twin,
+            Kind::Echoes => Child::Echo,
+        }
+    }
+}
+
+/// Of a child, whose logarithm is 0, and its twins: as many degrees of freedom as twins.
+fn among(logs: impl Iterator<Item = f64>) -> Spread {
+    let logs: Vec<f64> = logs.collect();
+    let children = logs.len() + 1;
+    let squares = logs.iter().map(|log| log * log).sum::<f64>() - logs.iter().sum::<f64>().powi(2) / children as f64;
+    // The variance of one child, twice: a ratio has two.
+    Spread { sum: 2.0 * squares, pairs: logs.len(), freedom: logs.len() }
 }
 
 /// Widens the interval of a ratio, which knows of deviations from sample to sample, by those from child to child.

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use super::noise::{Noise, widened};
+use super::noise::{Kind, widened};
 use super::{Results, per_pass, same_rounds};
 use crate::measure::record::CellRecord;
 use crate::measure::statistics::{geometric_mean, median, quantile};
@@ -27,9 +27,7 @@ pub struct Place {
     pub contender: Contender,
     /// The geometric mean of the ratios of its times to the best one's; 1 is best in every cell.
     pub score: f64,
-    /// An interval of 95% for the score.
-    pub interval: (f64, f64),
-    /// Time to that of the first, with an interval of 95% that allows for what one child and the next differ in.
+    /// Time to that of the first, with an interval of 95% that allows for the noise.
     pub to_first: (f64, (f64, f64)),
 }
 
@@ -69,7 +67,7 @@ pub fn rank(results: &Results) -> Vec<Ranking> {
     rankings
 }
 
-fn rank_phase(results: &Results, phase: Option<Phase>) -> Option<Ranking> {
+fn rank_phase<'a>(results: &'a Results, phase: Option<Phase>) -> Option<Ranking> {
     let measured = || results.cells.iter().filter(|cell| cell.measured().is_some());
     let mut contenders: Vec<Contender> = Vec::new();
     for record in measured() {
@@ -87,13 +85,13 @@ fn rank_phase(results: &Results, phase: Option<Phase>) -> Option<Ranking> {
     }
     // Each group's members in the order of the contenders.
     let all = groups.len();
-    let complete = |group: Vec<&CellRecord>| -> Option<Group> {
+    let complete = |group: Vec<&'a CellRecord>| -> Option<Group<'a>> {
         let members = contenders
             .iter()
             .map(|contender| group.iter().copied().find(|record| contender.is_same(&Contender::of(record))));
-        Some(Group::new(results, &members.collect::<Option<Vec<_>>>()?))
+        Some(Group::new(results, members.collect::<Option<Vec<_>>>()?))
     };
-    let groups: Vec<Group> = groups.into_iter().filter_map(complete).collect();
+    let groups: Vec<Group<'_>> = groups.into_iter().filter_map(complete).collect();
     if groups.is_empty() {
         return None;
     }
@@ -108,10 +106,10 @@ fn rank_phase(results: &Results, phase: Option<Phase>) -> Option<Ranking> {
         let values: Vec<f64> = drawn.iter().map(|scores| value(scores)).collect();
         (quantile(&values, 0.025), quantile(&values, 0.975))
     };
-    let noise = Noise::of([results]);
+    // Each group has its own children: their deviations average out.
     let margin = |index: usize| {
-        let children = groups.iter().map(|group| [group.times[index].len(), group.times[first].len()]);
-        noise.map_or(0.0, |noise| noise.margin_of_mean(children))
+        let squares: f64 = groups.iter().map(|group| group.margin(results, index, first).powi(2)).sum();
+        squares.sqrt() / groups.len() as f64
     };
     let mut places: Vec<Place> = contenders
         .into_iter()
@@ -119,7 +117,6 @@ fn rank_phase(results: &Results, phase: Option<Phase>) -> Option<Ranking> {
         .map(|(index, contender)| Place {
             contender,
             score: scores[index],
-            interval: interval(&|scores| scores[index]),
             to_first: if index == first {
                 (1.0, (1.0, 1.0))
             } else {
@@ -150,18 +147,31 @@ fn competes(a: &CellRecord, b: &CellRecord) -> bool {
     a.cell.competes_with(&b.cell) && a.cold_cache == b.cold_cache && a.machine == b.machine
 }
 
-struct Group {
+/// Cells that compete, one of each contender.
+struct Group<'a> {
+    members: Vec<&'a CellRecord>,
     /// For each contender, for each of its children, the time of each sample.
     times: Vec<Vec<Vec<f64>>>,
     /// Whether the n-th samples of all were taken in the same round.
     paired: bool,
 }
 
-impl Group {
-    fn new(results: &Results, members: &[&CellRecord]) -> Self {
+impl<'a> Group<'a> {
+    fn new(results: &Results, members: Vec<&'a CellRecord>) -> Self {
         let of = |record: &&CellRecord| results.children(record).into_iter().map(per_pass).collect();
         let times = members.iter().map(of).collect();
-        Group { times, paired: members.windows(2).all(|pair| same_rounds(pair[0], pair[1])) }
+        let paired = members.windows(2).all(|pair| same_rounds(pair[0], pair[1]));
+        Group { members, times, paired }
+    }
+
+    /// Of the ratio of two contenders: [`Noise::margin`](super::Noise).
+    fn margin(&self, results: &Results, a: usize, b: usize) -> f64 {
+        if self.paired {
+            let of = |index: usize| (self.members[index], self.times[index].len());
+            results.noise(Kind::Twins).margin([of(a), of(b)])
+        } else {
+            results.noise(Kind::Echoes).margin([(self.members[a], 1), (self.members[b], 1)])
+        }
     }
 
     /// For each contender the geometric mean over its children of the median.
@@ -180,9 +190,9 @@ impl Group {
             if !self.paired {
                 common = draw(children[0].len());
             }
-            // The children of a cell were sampled in the same rounds, but the last of which one may lack.
+            // All children of the same rounds have as many samples; a file that was edited may have fewer.
             let of = |times: &Vec<f64>| {
-                median(&common.iter().map(|&round| times[round.min(times.len() - 1)]).collect::<Vec<_>>())
+                median(&common.iter().filter_map(|&round| times.get(round).copied()).collect::<Vec<_>>())
             };
             redrawn.push(geometric_mean(children.iter().map(of)));
         }

@@ -1,21 +1,21 @@
 //! One measured cell in short.
 
-use super::per_pass;
+use super::{interval, per_pass, time};
 use crate::machine::Level;
 use crate::measure::record::{CellRecord, Machine, Measured};
-use crate::measure::statistics::{median, median_deviation, median_interval};
+use crate::measure::statistics::median_deviation;
 use crate::scalar::ScalarKind;
 
 /// What is derived from a cell's samples. Times are of one pass.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
-    /// The median.
-    pub median_ns: f64,
-    /// The median distance from it.
+    /// The median; of a cell with twins the geometric mean of the children's.
+    pub time_ns: f64,
+    /// The median distance from it; of a cell with twins the mean of the children's.
     pub deviation_ns: f64,
-    /// Contains the median with 95%; none for fewer than six samples.
+    /// An interval of 95% for the time as far as samples show; none for fewer than six.
     pub interval_ns: Option<(f64, f64)>,
-    /// Operations of the matrix products over the median.
+    /// Operations of the matrix products over the time.
     pub gflops: f64,
     /// `gflops` over what the machine's roofline allows: its peak, or less where the pass moves many bytes per operation, at the
     /// bandwidth of the smallest cache that holds what the workload has in use. None where the file has no roofline for that many threads.
@@ -25,30 +25,30 @@ pub struct Summary {
 }
 
 impl Summary {
-    pub(super) fn new(record: &CellRecord, measured: &Measured, machine: Option<&Machine>) -> Self {
+    pub(super) fn new(record: &CellRecord, children: &[&Measured], machine: Option<&Machine>) -> Self {
         let cell = &record.cell;
-        let times = per_pass(measured);
-        let median_ns = median(&times);
+        let time_ns = time(children);
         let flops = cell.workload.flops(cell.phase);
         let (bytes, footprint) = match cell.scalar {
             ScalarKind::F32 => (cell.workload.bytes::<f32>(cell.phase), cell.workload.footprint::<f32>()),
             ScalarKind::F64 => (cell.workload.bytes::<f64>(cell.phase), cell.workload.footprint::<f64>()),
         };
-        let gflops = flops / median_ns;
+        let gflops = flops / time_ns;
         let limit = machine.and_then(|machine| {
             let threads = cell.threads.get();
             let peak = machine.roofline.peak(cell.scalar, threads)?;
             let rate = bandwidth(machine, footprint, threads)?;
             Some(peak.min(rate * flops / bytes))
         });
-        let sum = |times: &[u64]| times.iter().sum::<u64>() as f64;
+        let sum = |times: fn(&Measured) -> &[u64]| children.iter().flat_map(|child| times(child)).sum::<u64>() as f64;
+        let deviations = children.iter().map(|child| median_deviation(&per_pass(child)));
         Summary {
-            median_ns,
-            deviation_ns: median_deviation(&times),
-            interval_ns: median_interval(&times),
+            time_ns,
+            deviation_ns: deviations.sum::<f64>() / children.len() as f64,
+            interval_ns: interval(children),
             gflops,
             roofline_share: limit.map(|limit| gflops / limit),
-            busy_threads: sum(&measured.cpu_ns) / sum(&measured.wall_ns),
+            busy_threads: sum(|child| &child.cpu_ns) / sum(|child| &child.wall_ns),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::cell::Cell;
 use super::order;
 use super::process::Child;
 use super::protocol::{Cause, Failure, Prepared, Reply, Request, Sample, Task};
-use super::record::{Measured, Outcome};
+use super::record::{Child as ChildKind, Measured, Outcome};
 use crate::scalar::ScalarKind;
 
 /// How a run measures.
@@ -22,8 +22,6 @@ pub struct Settings {
     pub sample: Duration,
     /// How long a child may take to get ready, or for a sample.
     pub timeout: Duration,
-    /// Second children of cells in each group: A/A pairs.
-    pub twins: usize,
     /// Bytes to walk over before each sample, for cold caches; more than the last-level cache has.
     pub flush_bytes: Option<usize>,
     /// When the run must end.
@@ -33,26 +31,13 @@ pub struct Settings {
 /// The fewest rounds that give an interval for a median; a group that the deadline cuts below is not kept.
 pub const FEWEST_ROUNDS: usize = 6;
 
-/// The fewest A/A pairs of a run, of either kind: Student's t of six is 2.4, of one 12.7.
-const FEWEST_PAIRS: usize = 6;
-
-/// The twins of each group in a run over that many groups.
-pub fn twins(groups: usize) -> usize {
-    FEWEST_PAIRS.div_ceil(groups.max(1))
-}
-
-/// The echoes of each group but the first in a run over that many groups.
-pub fn echoes(groups: usize) -> usize {
-    if groups > 1 { FEWEST_PAIRS.div_ceil(groups - 1) } else { 0 }
-}
-
 /// A child that is through.
 #[derive(Clone, Debug)]
 pub struct Finished {
     /// The cell.
     pub cell: Cell,
-    /// Whether it is a further child of its cell: a twin or an echo.
-    pub twin: bool,
+    /// Which of the cell's children it is.
+    pub child: ChildKind,
     /// When its rounds began, in milliseconds since 1970.
     pub rounds_started_unix_ms: u64,
     /// Samples or failure.
@@ -78,7 +63,7 @@ pub struct Measurer {
 /// A child and what is known of it.
 struct Contender<'a> {
     cell: &'a Cell,
-    twin: bool,
+    kind: ChildKind,
     start: Duration,
     prepared: Prepared,
     samples: Vec<Sample>,
@@ -92,57 +77,35 @@ impl Measurer {
         Measurer { settings, verified: Vec::new() }
     }
 
-    /// The units of work of a group of `cells` with `echoes`: each child's preparation and samples, with the twins'.
-    pub fn units(&self, cells: usize, echoes: usize) -> u64 {
-        ((cells + self.settings.twins + echoes) * (self.settings.rounds + 1)) as u64
+    /// The units of work of so many children: each one's preparation and samples.
+    pub fn units(&self, children: usize) -> u64 {
+        (children * (self.settings.rounds + 1)) as u64
     }
 
-    /// Measures a group of cells that compete, and some of them twice, for the engine's own noise (`turn` picks which, so that groups take
-    /// different ones). `echoes` are cells of earlier groups, which run with them once more: they show what another time makes of the
-    /// same cell. `sink` gets each result as soon as it is final. Answers whether the group was measured: the deadline may come
-    /// before, and then `sink` has got failures at the most.
+    /// Measures children in the same rounds: those of a group of cells that compete, and further ones. `sink` gets each as soon as it is
+    /// final. Answers whether they were measured: the deadline may come before, and then `sink` has got failures at the most.
     ///
     /// # Errors
     /// Those of `sink`.
     pub fn measure<E>(
         &mut self,
-        group: &[Cell],
-        echoes: &[&Cell],
-        turn: usize,
+        children: &[(Cell, ChildKind)],
         sink: &mut dyn FnMut(Finished) -> Result<(), E>,
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<bool, E> {
         let rounds_started_unix_ms = unix_ms();
         let mut contenders = Vec::new();
-        for cell in group {
+        for (cell, child) in children {
             if self.is_over() {
                 return Ok(false);
             }
             watch(Event::Preparing(cell));
-            match self.prepare(cell, false) {
+            match self.prepare(cell, *child) {
                 Ok(contender) => contenders.push(contender),
                 Err(failure) => {
-                    let (cell, outcome) = (cell.clone(), Outcome::Failed(failure));
-                    sink(Finished { cell, twin: false, rounds_started_unix_ms, outcome })?;
+                    let (cell, child, outcome) = (cell.clone(), *child, Outcome::Failed(failure));
+                    sink(Finished { cell, child, rounds_started_unix_ms, outcome })?;
                     watch(Event::Done(self.settings.rounds as u64));
-                }
-            }
-            watch(Event::Done(1));
-        }
-        let own = contenders.len();
-        let twins = (0..self.settings.twins)
-            .filter_map(|twin| Some(contenders[..own].get((turn * self.settings.twins + twin) % own.max(1))?.cell));
-        let further: Vec<&Cell> = twins.chain(echoes.iter().copied()).collect();
-        for &cell in &further {
-            if self.is_over() {
-                return Ok(false);
-            }
-            watch(Event::Preparing(cell));
-            match self.prepare(cell, true) {
-                Ok(contender) => contenders.push(contender),
-                Err(failure) => {
-                    let (cell, outcome) = (cell.clone(), Outcome::Failed(failure));
-                    sink(Finished { cell, twin: true, rounds_started_unix_ms, outcome })?;
                 }
             }
             watch(Event::Done(1));
@@ -160,8 +123,8 @@ impl Measurer {
             }
         }
         for contender in contenders {
-            let (cell, twin) = (contender.cell.clone(), contender.twin);
-            sink(Finished { cell, twin, rounds_started_unix_ms, outcome: contender.finish(self.settings.timeout) })?;
+            let (cell, child) = (contender.cell.clone(), contender.kind);
+            sink(Finished { cell, child, rounds_started_unix_ms, outcome: contender.finish(self.settings.timeout) })?;
         }
         Ok(true)
     }
@@ -170,7 +133,7 @@ impl Measurer {
         self.settings.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
-    fn prepare<'a>(&mut self, cell: &'a Cell, twin: bool) -> Result<Contender<'a>, Failure> {
+    fn prepare<'a>(&mut self, cell: &'a Cell, kind: ChildKind) -> Result<Contender<'a>, Failure> {
         let (mut child, start) = Child::start(&self.settings.program, cell, self.settings.timeout)?;
         let sample_ns = u64::try_from(self.settings.sample.as_nanos()).unwrap_or(u64::MAX);
         let key = (cell.backend.clone(), cell.scalar, cell.threads);
@@ -182,7 +145,7 @@ impl Measurer {
                     self.verified.push(key);
                 }
                 let samples = Vec::with_capacity(self.settings.rounds);
-                Ok(Contender { cell, twin, start, prepared, samples, child: Ok(child) })
+                Ok(Contender { cell, kind, start, prepared, samples, child: Ok(child) })
             }
             other => Err(unexpected(&other)),
         }

@@ -39,14 +39,14 @@ impl Journal {
         Ok((Journal { file, path: path.into() }, records))
     }
 
-    /// Adds a record; on the disk when this returns.
+    /// Adds records in one write; on the disk when this returns.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn append(&mut self, record: &Record) -> Result<()> {
-        let mut line = serde_json::to_string(record).expect("records are plain data");
-        line.push('\n');
-        let outcome = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
+    pub fn append(&mut self, records: &[Record]) -> Result<()> {
+        let line = |record| serde_json::to_string(record).expect("records are plain data") + "\n";
+        let lines: String = records.iter().map(line).collect();
+        let outcome = self.file.write_all(lines.as_bytes()).and_then(|()| self.file.sync_data());
         outcome.map_err(|source| Error::Io { action: "write", path: self.path.clone(), source })
     }
 }
@@ -66,7 +66,11 @@ fn whole_lines(text: &[u8]) -> &[u8] {
     &text[..end]
 }
 
-fn parse(path: &Path, text: &[u8]) -> Result<Vec<Record>> {
+/// The records in the text of a file; `path` is for messages.
+///
+/// # Errors
+/// [`Error::Record`].
+pub fn parse(path: &Path, text: &[u8]) -> Result<Vec<Record>> {
     let whole = whole_lines(text);
     let lines = whole.strip_suffix(b"\n").map(|lines| lines.split(|&byte| byte == b'\n'));
     lines.into_iter().flatten().enumerate().map(|(index, line)| parse_line(path, index + 1, line)).collect()
@@ -86,5 +90,9 @@ fn parse_line(path: &Path, line: usize, text: &[u8]) -> Result<Record> {
             "its schema is {schema}, and this version reads {SCHEMA}; read it with the version that wrote it"
         )));
     }
-    serde_json::from_slice(text).map_err(|error| refuse(error.to_string()))
+    let record = serde_json::from_slice(text).map_err(|error| refuse(error.to_string()))?;
+    match &record {
+        Record::Cell(cell) if cell.problem().is_some() => Err(refuse(cell.problem().unwrap_or_default().into())),
+        _ => Ok(record),
+    }
 }

@@ -12,7 +12,7 @@ use crate::machine::{Facts, Roofline};
 use crate::measure::Cell;
 
 /// The version of the format; every line carries it. It changes when a field is added, goes, or changes its meaning.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// One line of a record file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,8 +46,8 @@ pub struct CellRecord {
     pub schema: u32,
     /// What was measured.
     pub cell: Cell,
-    /// Whether this is the second child of the same cell in the same rounds: the two show the engine's own noise.
-    pub twin: bool,
+    /// Which of the cell's children this is.
+    pub child: Child,
     /// Whether each sample was one pass with flushed caches.
     pub cold_cache: bool,
     /// [`Machine::id`].
@@ -61,6 +61,18 @@ pub struct CellRecord {
     pub rounds_started_unix_ms: u64,
     /// Samples or failure.
     pub outcome: Outcome,
+}
+
+/// The children of a cell. What the further ones differ in from the first is noise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Child {
+    /// The first, which every cell has.
+    First,
+    /// One more in the same rounds.
+    Twin,
+    /// One more at another time.
+    Echo,
 }
 
 /// Version and revision of the program.
@@ -131,9 +143,23 @@ pub struct Measured {
 }
 
 impl CellRecord {
+    /// What makes the samples unusable, if anything does: a file is written by programs, and edited by people.
+    pub(super) fn problem(&self) -> Option<&'static str> {
+        let measured = self.measured()?;
+        match () {
+            () if measured.wall_ns.is_empty() => Some("`wall_ns` is empty"),
+            () if measured.wall_ns.len() != measured.cpu_ns.len() => {
+                Some("`wall_ns` and `cpu_ns` have different lengths")
+            }
+            () if measured.wall_ns.contains(&0) => Some("a sample in `wall_ns` took no time"),
+            () if measured.repeats == 0 => Some("`repeats` is 0"),
+            () => None,
+        }
+    }
+
     /// Whether a run that wants `other` has it in this record.
     pub fn is_of(&self, cell: &Cell, cold_cache: bool, machine: &str) -> bool {
-        !self.twin
+        self.child == Child::First
             && self.cell == *cell
             && self.cold_cache == cold_cache
             && self.machine == machine

@@ -1,4 +1,4 @@
-//! Medians and intervals of small samples. No assumption about their distribution is made.
+//! Medians and intervals of small samples, without assumptions about their distribution; and Student's t, which makes one.
 
 /// The median; NaN of nothing.
 pub fn median(samples: &[f64]) -> f64 {

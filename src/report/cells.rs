@@ -4,10 +4,10 @@ use super::table::{Column, Table, Value};
 use crate::compare::Results;
 use crate::measure::record::Outcome;
 
-const COLUMNS: [Column; 14] = [
+const COLUMNS: [Column; 15] = [
     Column { key: "cell", title: "cell" },
     Column { key: "cold_cache", title: "caches" },
-    Column { key: "median_ns", title: "median" },
+    Column { key: "time_ns", title: "time" },
     Column { key: "deviation_ns", title: "deviation" },
     Column { key: "low_ns", title: "95% from" },
     Column { key: "high_ns", title: "to" },
@@ -18,6 +18,7 @@ const COLUMNS: [Column; 14] = [
     Column { key: "plan_ns", title: "plan" },
     Column { key: "start_up_ns", title: "start-up" },
     Column { key: "peak_memory_bytes", title: "memory MB" },
+    Column { key: "machine", title: "machine" },
     Column { key: "error", title: "error" },
 ];
 
@@ -34,7 +35,7 @@ pub fn cells(results: &Results) -> Table {
         vec![
             Value::Text(record.cell.to_string()),
             Value::Flag { is: record.cold_cache, mark: "cold" },
-            of(&|summary| Value::Nanoseconds(summary.median_ns)),
+            of(&|summary| Value::Nanoseconds(summary.time_ns)),
             of(&|summary| Value::Nanoseconds(summary.deviation_ns)),
             of(&|summary| Value::or_none(summary.interval_ns, |(low, _)| Value::Nanoseconds(low))),
             of(&|summary| Value::or_none(summary.interval_ns, |(_, high)| Value::Nanoseconds(high))),
@@ -45,6 +46,7 @@ pub fn cells(results: &Results) -> Table {
             Value::or_none(measured, |measured| Value::Nanoseconds(measured.plan_ns as f64)),
             Value::or_none(measured, |measured| Value::Nanoseconds((measured.start_ns + measured.open_ns) as f64)),
             Value::or_none(measured.and_then(|measured| measured.peak_memory_bytes), Value::Bytes),
+            Value::Text(record.machine.clone()),
             error,
         ]
     });

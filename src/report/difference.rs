@@ -17,15 +17,15 @@ const COLUMNS: [Column; 8] = [
 /// One row per cell; the ratio is the second time over the first.
 pub fn difference(differences: &[Difference]) -> Table {
     let row = |difference: &Difference| {
-        let Difference { id, median_ns, ratio, verdict } = difference;
+        let Difference { id, time_ns, ratio, verdict } = difference;
         let reason = match verdict {
             Verdict::NotComparable(reason) => reason.clone(),
             _ => String::new(),
         };
         vec![
             Value::Text(id.clone()),
-            Value::or_none(median_ns[0], Value::Nanoseconds),
-            Value::or_none(median_ns[1], Value::Nanoseconds),
+            Value::or_none(time_ns[0], Value::Nanoseconds),
+            Value::or_none(time_ns[1], Value::Nanoseconds),
             Value::or_none(*ratio, |(ratio, _)| Value::Ratio(ratio)),
             Value::or_none(*ratio, |(_, (low, _))| Value::Ratio(low)),
             Value::or_none(*ratio, |(_, (_, high))| Value::Ratio(high)),

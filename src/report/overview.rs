@@ -32,9 +32,9 @@ pub fn overview(results: &Results, ranking: &Ranking) -> String {
             };
             let summary = results.cells().iter().find(is_here).and_then(|record| results.summary(record));
             summary.map_or("failed".into(), |summary| {
-                let spread = 100.0 * summary.deviation_ns / summary.median_ns;
+                let spread = 100.0 * summary.deviation_ns / summary.time_ns;
                 let share = summary.roofline_share.map_or(String::new(), |share| format!(", {:.0}%", 100.0 * share));
-                format!("{} ±{spread:.0}%\n{} GFLOP/s{share}", time(summary.median_ns), three_digits(summary.gflops))
+                format!("{} ±{spread:.0}%\n{} GFLOP/s{share}", time(summary.time_ns), three_digits(summary.gflops))
             })
         }));
         table.add_row(row);

@@ -3,14 +3,12 @@
 use super::table::{Column, Table, Value};
 use crate::compare::ranking::{Contender, Place, Ranking};
 
-const COLUMNS: [Column; 12] = [
+const COLUMNS: [Column; 10] = [
     Column { key: "phase", title: "phase" },
     Column { key: "place", title: "" },
     Column { key: "backend", title: "backend" },
     Column { key: "threads", title: "threads" },
     Column { key: "score", title: "to best" },
-    Column { key: "score_low", title: "95% from" },
-    Column { key: "score_high", title: "to" },
     Column { key: "to_first", title: "to first" },
     Column { key: "to_first_low", title: "95% from" },
     Column { key: "to_first_high", title: "to" },
@@ -30,8 +28,6 @@ pub fn ranking(rankings: &[Ranking]) -> Table {
                 Value::Text(place.contender.backend.clone()),
                 Value::Count(place.contender.threads.get() as u64),
                 Value::Ratio(place.score),
-                Value::Ratio(place.interval.0),
-                Value::Ratio(place.interval.1),
                 Value::Ratio(to_first),
                 Value::Ratio(low),
                 Value::Ratio(high),

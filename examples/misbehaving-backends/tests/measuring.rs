@@ -16,7 +16,7 @@ fn program() -> Command {
 fn cells(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).expect("written");
     let records = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-    records.filter(|record| record["kind"] == "cell" && record["twin"] == false).collect()
+    records.filter(|record| record["kind"] == "cell" && record["child"] == "first").collect()
 }
 
 fn of<'a>(cells: &'a [Value], backend: &str) -> &'a Value {
