@@ -19,13 +19,15 @@ pub struct Pairs {
     /// What echoes are taken from: cells that were measured before.
     earlier: Vec<Cell>,
     echo_times: usize,
+    /// Twins so far: the next one's turn.
+    twins: usize,
 }
 
 impl Pairs {
     /// For a run over so many groups; `earlier` was measured by an earlier run of the same program.
     pub fn new(groups: usize, earlier: Vec<Cell>) -> Self {
         let twins_per_group = FEWEST_TWINS.div_ceil(groups.max(1));
-        Pairs { twins_per_group, random: Mt::new(1), earlier, echo_times: 0 }
+        Pairs { twins_per_group, random: Mt::new(1), earlier, echo_times: 0, twins: 0 }
     }
 
     /// How many further children a run over so many groups will have, about.
@@ -36,8 +38,9 @@ impl Pairs {
 
     /// The twins of a group of cells.
     pub fn twins(&mut self, group: &[Cell]) -> Vec<(Cell, Child)> {
-        let twins = self.twins_per_group;
-        (0..twins).filter_map(|twin| Some((self.pick(group, twin)?, Child::Twin))).collect()
+        let turns = self.twins..self.twins + self.twins_per_group;
+        self.twins = turns.end;
+        turns.filter_map(|turn| Some((self.pick(group, turn)?, Child::Twin))).collect()
     }
 
     /// What echoes in the rounds of the next group: a cell on one thread and one on several.
@@ -92,15 +95,18 @@ mod tests {
             pairs.measured(group.to_vec());
         }
         assert!(!pairs.lacks_echoes());
-        let kinds = |cells: &[(Cell, Child)]| -> BTreeSet<String> {
-            let kind = |(cell, _): &(Cell, Child)| format!("{} {} {}", cell.phase.name(), cell.backend, cell.threads);
-            cells.iter().map(kind).collect()
+        // By the luck of the draw a phase of one backend or another may lack, but no backend, no phase and no thread count.
+        let kinds = |found: &[(Cell, Child)]| -> BTreeSet<String> {
+            let kinds = |(cell, _): &(Cell, Child)| {
+                [format!("{} {}", cell.backend, cell.threads), cell.phase.name().into(), cell.scalar.to_string()]
+            };
+            found.iter().flat_map(kinds).collect()
         };
         let all: Vec<_> = cells.iter().map(|cell| (cell.clone(), Child::First)).collect();
-        // Four phases; by the luck of the draw one or another may lack.
-        let missing = |found: &[(Cell, Child)]| kinds(&all).difference(&kinds(found)).count();
-        assert!(missing(&twins) <= kinds(&all).len() / 3, "{:?}", kinds(&twins));
-        assert!(missing(&echoes) <= kinds(&all).len() / 8, "{:?}", kinds(&echoes));
+        assert_eq!(kinds(&twins), kinds(&all));
+        assert_eq!(kinds(&echoes), kinds(&all));
+        let on_several = |found: &[(Cell, Child)]| found.iter().filter(|(cell, _)| cell.threads.get() > 1).count();
+        assert_eq!((2 * on_several(&twins), 2 * on_several(&echoes)), (twins.len(), echoes.len()));
     }
 
     #[test]

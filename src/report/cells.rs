@@ -22,8 +22,9 @@ const COLUMNS: [Column; 15] = [
     Column { key: "error", title: "error" },
 ];
 
-/// All cells of `results`, failed ones too.
+/// All cells of `results`, failed ones too. Of one machine people need not be told which.
 pub fn cells(results: &Results) -> Table {
+    let several_machines = results.cells().windows(2).any(|pair| pair[0].machine != pair[1].machine);
     let rows = results.cells().iter().map(|record| {
         let summary = results.summary(record);
         let of = |value: &dyn Fn(&crate::compare::Summary) -> Value| summary.as_ref().map_or(Value::None, value);
@@ -46,7 +47,7 @@ pub fn cells(results: &Results) -> Table {
             Value::or_none(measured, |measured| Value::Nanoseconds(measured.plan_ns as f64)),
             Value::or_none(measured, |measured| Value::Nanoseconds((measured.start_ns + measured.open_ns) as f64)),
             Value::or_none(measured.and_then(|measured| measured.peak_memory_bytes), Value::Bytes),
-            Value::Text(record.machine.clone()),
+            if several_machines { Value::Text(record.machine.clone()) } else { Value::Unshown(record.machine.clone()) },
             error,
         ]
     });

@@ -41,10 +41,10 @@ impl Format {
     /// The table in this format, with its line's end.
     pub fn render(self, table: &Table) -> String {
         match self {
-            Format::Text => text::render(table),
+            Format::Text => text::render(&table.for_people()),
             Format::Csv => csv::render(table),
             Format::Json => json::render(table),
-            Format::Markdown => markdown::render(table),
+            Format::Markdown => markdown::render(&table.for_people()),
         }
     }
 }
@@ -79,5 +79,18 @@ mod tests {
         assert!(markdown.contains("| a\\|b, \"c\" | 1.23 ms | - | tied |"), "{markdown}");
         assert!(markdown.contains("| --- | --: | --: | --- |"), "{markdown}");
         assert!(Format::Text.render(&table()).contains("0.50 ns"));
+    }
+
+    #[test]
+    fn people_do_not_see_columns_without_anything() {
+        let mut table = table();
+        for row in &mut table.rows {
+            row[3] = Value::Flag { is: false, mark: "tied" };
+            row[0] = Value::Unshown("machine".into());
+        }
+        let markdown = Format::Markdown.render(&table);
+        assert!(markdown.starts_with("| time_ns | share |\n"), "{markdown}");
+        let csv = Format::Csv.render(&table);
+        assert!(csv.starts_with("name,time_ns,share,tied\nmachine,"), "{csv}");
     }
 }

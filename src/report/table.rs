@@ -9,6 +9,19 @@ pub struct Table {
     pub rows: Vec<Vec<Value>>,
 }
 
+impl Table {
+    /// Without the columns in which people would see nothing.
+    pub fn for_people(&self) -> Table {
+        let shows = |&index: &usize| self.rows.iter().any(|row| !row[index].shown().is_empty());
+        let kept: Vec<usize> = (0..self.columns.len()).filter(shows).collect();
+        let row = |row: &Vec<Value>| kept.iter().map(|&index| row[index].clone()).collect();
+        Table {
+            columns: kept.iter().map(|&index| self.columns[index]).collect(),
+            rows: self.rows.iter().map(row).collect(),
+        }
+    }
+}
+
 /// A column.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
@@ -25,6 +38,8 @@ pub enum Value {
     None,
     /// Text.
     Text(String),
+    /// Text for programs; people see nothing.
+    Unshown(String),
     /// A whole number.
     Count(u64),
     /// Yes or no; people see `mark` for yes.
@@ -57,6 +72,7 @@ impl Value {
         match self {
             Value::None => "-".into(),
             Value::Text(text) => text.clone(),
+            Value::Unshown(_) => String::new(),
             Value::Count(count) => count.to_string(),
             Value::Flag { is, mark } => (if *is { mark } else { "" }).to_owned(),
             Value::Nanoseconds(ns) => time(*ns),
@@ -71,7 +87,7 @@ impl Value {
     pub fn exact(&self) -> serde_json::Value {
         match self {
             Value::None => serde_json::Value::Null,
-            Value::Text(text) => text.clone().into(),
+            Value::Text(text) | Value::Unshown(text) => text.clone().into(),
             Value::Count(count) | Value::Bytes(count) => (*count).into(),
             Value::Flag { is, .. } => (*is).into(),
             Value::Nanoseconds(x) | Value::Ratio(x) | Value::Share(x) | Value::Number(x) => (*x).into(),
@@ -80,7 +96,7 @@ impl Value {
 
     /// Whether it is written to the right.
     pub fn is_number(&self) -> bool {
-        !matches!(self, Value::Text(_) | Value::Flag { .. })
+        !matches!(self, Value::Text(_) | Value::Unshown(_) | Value::Flag { .. })
     }
 }
 
