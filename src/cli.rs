@@ -110,10 +110,19 @@ pub fn run(registry: &Registry, arguments: impl IntoIterator<Item = OsString>, o
     match outcome {
         Ok(verdict) => verdict.exit_code(),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", told(&error));
             2
         }
     }
+}
+
+/// An error and its causes, less those that are told already: many errors name their cause themselves.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        text if text.contains(&cause) => told,
+        text => format!("{text}: {cause}"),
+    })
 }
 
 /// Output until its reader has seen enough (`layerbench verify | head -1`). From then on nothing is written, and the work goes on: its
@@ -162,6 +171,15 @@ mod tests {
         let mut closed = UntilClosed(Some(Fails(io::ErrorKind::BrokenPipe)));
         assert!(writeln!(closed, "one").is_ok() && writeln!(closed, "two").is_ok() && closed.flush().is_ok());
         assert!(writeln!(UntilClosed(Some(Fails(io::ErrorKind::StorageFull))), "one").is_err());
+    }
+
+    #[test]
+    fn no_cause_is_told_twice() {
+        let cause = || std::io::Error::new(io::ErrorKind::NotFound, "it is gone");
+        let plain = anyhow::Error::new(cause()).context("cannot read a.txt");
+        assert_eq!(told(&plain), "cannot read a.txt: it is gone");
+        let own = crate::Error::Io { action: "read", path: "a.txt".into(), source: cause() };
+        assert_eq!(told(&anyhow::Error::new(own)), "cannot read a.txt: it is gone");
     }
 
     #[test]

@@ -147,6 +147,13 @@ fn a_run_is_recorded_resumed_ranked_and_compared() {
     }
     layerbench().args(["rank", "--cells", "--format", "csv"]).arg(&path).assert().code(0).stdout(contains(forward[0]));
 
+    // The same file twice is told, and tells nothing more.
+    let twice = layerbench().arg("rank").args([&path, &path]).assert().code(0);
+    twice.stderr(contains("note: 4 cells of")).stdout(contains("Noise: 16 times"));
+    let empty = folder.path().join("empty.jsonl");
+    std::fs::write(&empty, "").expect("written");
+    layerbench().arg("rank").arg(&empty).assert().code(2).stderr(contains("holds no cells"));
+
     // Against itself nothing differs; against half of itself half is missing.
     layerbench()
         .arg("diff")
@@ -162,6 +169,22 @@ fn a_run_is_recorded_resumed_ranked_and_compared() {
         .assert()
         .code(0)
         .stdout(contains("2 no difference, 2 not comparable").and(contains("it is in the second file only")));
+}
+
+#[test]
+fn in_another_environment_a_cell_is_measured_anew() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.jsonl");
+    let measure = |value: &str| {
+        let mut command = layerbench();
+        command.env("OMP_DYNAMIC", value).args(QUICK).args(["-f", "forward/naive", "-o"]).arg(&path).assert().code(0)
+    };
+    measure("false");
+    measure("true").stderr(contains("done    forward/naive/planar-f64-1"));
+    measure("true").stderr(contains("1 of 1 cells are in"));
+    let results = results(&path);
+    let [record] = results.cells() else { panic!("{:?}", results.cells().len()) };
+    assert_eq!(record.measured().expect("measured").environment["OMP_DYNAMIC"], "true");
 }
 
 #[test]
@@ -192,7 +215,7 @@ fn another_library_or_machine_is_not_compared() {
             // Neither are they ranked together.
             let rank = |extra: &[&str]| layerbench().arg("rank").args([&other, &path]).args(extra).assert();
             rank(&[]).code(2).stderr(contains("of several machines: 0123456789abcdef (").and(contains("--machine")));
-            rank(&["--machine", "0123"]).code(0).stdout(contains("only naive on 1 thread"));
+            rank(&["--machine", "0123"]).code(0).stdout(contains("there is only naive on 1 thread"));
             rank(&["--machine", "none"]).code(2).stderr(contains("no record is of a machine `none`"));
         }
     }

@@ -34,6 +34,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
             ["faster", "slower", "no difference", "not comparable"].map(|name| format!("{} {name}", count(name)));
         writeln!(out, "\n{}", report::noise(&noise(&first, &second)))?;
         writeln!(out, "\n{}", counts.join(", "))?;
+        writeln!(out, "(no difference: none larger than the interval; a wide one tells little)")?;
     }
     Ok(Verdict::Fine)
 }

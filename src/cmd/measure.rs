@@ -12,6 +12,7 @@ use crate::backend::Registry;
 use crate::cmd::measuring::{Run, deadline, parse_seconds, program};
 use crate::cmd::{Verdict, cores};
 use crate::compare::Results;
+use crate::doctor;
 use crate::machine::{Depth, Facts, Roofline};
 use crate::measure::engine::Settings;
 use crate::measure::journal::Journal;
@@ -32,15 +33,15 @@ pub(crate) struct Selection {
     #[arg(short = 'e', long = "engine", visible_alias = "backend", value_name = "REGEX")]
     engines: Vec<Regex>,
     /// Phases (forward, backward, step, train) whose name fits
-    #[arg(short = 'm', long = "model", visible_alias = "phase", value_name = "REGEX")]
-    models: Vec<Regex>,
+    #[arg(short = 'm', long = "phase", alias = "model", value_name = "REGEX")]
+    phases: Vec<Regex>,
     /// Workloads whose name fits
     #[arg(short, long = "workload", value_name = "REGEX")]
     workload: Vec<Regex>,
     /// Scalar types
     #[arg(short, long)]
     scalar: Vec<ScalarKind>,
-    /// Thread counts [default: 1, and all cores where the backend can use them]
+    /// Thread counts [default: all there are; for `measure` 1, and all cores where the backend can use them]
     #[arg(short, long, value_name = "N")]
     threads: Vec<NonZeroUsize>,
 }
@@ -50,7 +51,7 @@ impl Selection {
         Filter {
             ids: self.filter.clone(),
             backends: self.engines.clone(),
-            phases: self.models.clone(),
+            phases: self.phases.clone(),
             workloads: self.workload.clone(),
             scalars: self.scalar.clone(),
             threads: self.threads.clone(),
@@ -133,7 +134,11 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
         counts.retain(|&count| count <= cores().get());
         let flush_bytes = args.cold_cache.then(|| flush_bytes(&facts));
         eprintln!("measuring what this machine can do");
-        keep(vec![Record::Machine(Machine::new(facts, Roofline::measure(&counts, Depth::Full)))])?;
+        let found = doctor::of(facts, Roofline::measure(&counts, Depth::Full), None, &mut |_| {});
+        for told in &found.warnings {
+            eprintln!("warning: {}\n         -> {}", told.message, told.hint);
+        }
+        keep(vec![Record::Machine(Machine::new(found.machine, found.roofline))])?;
         let settings = Settings {
             program: program()?,
             rounds: args.rounds.into(),
@@ -152,6 +157,15 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     let mut results = Results::new(records);
     results.retain(|record| wanted.iter().any(|cell| record.is_of(cell, args.cold_cache, &id)));
     write!(out, "{}", Format::Text.render(&report::cells(&results)))?;
+    let share = |record| results.summary(record).map_or(1.0, |summary| summary.busy_threads);
+    let disturbed = results.cells().iter().filter(|record| record.cell.threads.get() == 1 && share(record) < OWN_CORE);
+    let disturbed = disturbed.count();
+    if disturbed > 0 {
+        eprintln!(
+            "warning: {disturbed} cells on one thread had less than {:.0}% of a core: other programs took the rest",
+            100.0 * OWN_CORE
+        );
+    }
     verdict(&results)
 }
 
@@ -165,6 +179,9 @@ fn earlier(records: &[Record], cold_cache: bool, machine: &str) -> Vec<Cell> {
     };
     records.iter().filter_map(cell).collect()
 }
+
+/// A thread that has less of a core than this shares it.
+const OWN_CORE: f64 = 0.9;
 
 /// The workloads of the files, or the embedded ones.
 fn workloads(files: &[PathBuf]) -> anyhow::Result<Vec<Workload>> {

@@ -80,18 +80,30 @@ fn chosen<'a>(registry: &'a Registry, names: &[String]) -> Result<Vec<&'a Entry>
     Ok(entries)
 }
 
-/// The cells of record files that the selection takes.
+/// The cells of record files that the selection takes. Says where one file's cells stand back for another's.
 fn results(files: &[PathBuf], selection: &measure::Selection) -> anyhow::Result<Results> {
     let mut records = Vec::new();
     for path in files {
-        records.extend(journal::read(path)?);
+        let new = journal::read(path)?;
+        if !records.is_empty() {
+            let (before, alone) = (Results::new(records.clone()), Results::new(new.clone()));
+            let both = Results::new(records.iter().chain(&new).cloned());
+            let replaced = before.cells().len() + alone.cells().len() - both.cells().len();
+            if replaced > 0 {
+                eprintln!("note: {replaced} cells of {} replace those of files before it", path.display());
+            }
+        }
+        records.extend(new);
     }
+    let names = files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
     let mut results = Results::new(records);
+    if results.cells().is_empty() {
+        anyhow::bail!("{names} holds no cells");
+    }
     let filter = selection.filter();
     results.retain(|record| filter.takes(&record.cell));
     if results.cells().is_empty() {
-        let names: Vec<_> = files.iter().map(|path| path.display().to_string()).collect();
-        anyhow::bail!("no cell in {} fits the filters", names.join(", "));
+        anyhow::bail!("no cell in {names} fits the filters; `rank --cells` without them shows all there are");
     }
     Ok(results)
 }

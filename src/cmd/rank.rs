@@ -1,6 +1,6 @@
 //! `rank`: who is fastest, from records. Measures nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ use crate::report::{self, Format};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Record files of `measure`
+    /// Record files of `measure`; of cells that are in several, the last file's count
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -50,6 +50,9 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     if are_several(&results) {
         bail!("the records are of several machines: {}; pick one with --machine", machines(&results));
     }
+    for (backend, libraries) in several_libraries(&results) {
+        eprintln!("note: {backend} was measured with several libraries or kernels: {libraries}");
+    }
     let rankings = rank(&results);
     let Some(overall) = rankings.first() else {
         bail!(
@@ -65,6 +68,18 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
         writeln!(out, "\n{}", report::sentence(overall))?;
     }
     Ok(Verdict::Fine)
+}
+
+/// Backends whose cells come from more than one library, kernel or version.
+fn several_libraries(results: &Results) -> Vec<(String, String)> {
+    let mut libraries = BTreeMap::<&str, BTreeSet<&str>>::new();
+    for record in results.cells() {
+        if let Some(measured) = record.measured() {
+            libraries.entry(&record.cell.backend).or_default().insert(&measured.library);
+        }
+    }
+    let several = libraries.into_iter().filter(|(_, names)| names.len() > 1);
+    several.map(|(backend, names)| (backend.to_owned(), Vec::from_iter(names).join("; "))).collect()
 }
 
 fn are_several(results: &Results) -> bool {

@@ -85,15 +85,13 @@ impl Noise {
                     noise.spreads.entry(Class::of(cell)).or_default().add(&among(twins.map(log)));
                 }
                 Kind::Echoes => {
-                    // A changed program may have changed times.
+                    // A changed program or environment may have changed times.
                     for echo in of_kind.filter(|echo| echo.tool == cell.tool && !same_rounds(cell, echo)) {
-                        let Some(echo) = echo.measured() else { continue };
-                        let log = (time(&[echo]) / time(&[measured])).ln();
-                        noise.spreads.entry(Class::of(cell)).or_default().add(&Spread {
-                            sum: log * log,
-                            pairs: 1,
-                            freedom: 0,
-                        });
+                        if let Some(echo) = echo.measured().filter(|echo| echo.environment == measured.environment) {
+                            let log = (time(&[echo]) / time(&[measured])).ln();
+                            let spread = Spread { sum: log * log, pairs: 1, freedom: 0 };
+                            noise.spreads.entry(Class::of(cell)).or_default().add(&spread);
+                        }
                     }
                 }
             }

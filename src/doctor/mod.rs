@@ -101,14 +101,24 @@ pub struct Hdf5 {
 /// one, which is the hidden half of the verb `doctor`. `progress` is told of each. Without `child` no kernel is run, and less of the
 /// roofline is measured.
 pub fn examine(child: Option<&dyn Fn() -> Command>, progress: &mut dyn FnMut(&str)) -> Report {
+    let machine = Facts::read();
+    progress("peak and bandwidth");
+    let depth = if child.is_some() { Depth::Full } else { Depth::Brief };
+    let roofline = Roofline::measure(&[1, machine.cores.usable], depth);
+    of(machine, roofline, child, progress)
+}
+
+/// The same of a machine that was measured already; its roofline has one thread and all usable ones.
+pub fn of(
+    machine: Facts,
+    roofline: Roofline,
+    child: Option<&dyn Fn() -> Command>,
+    progress: &mut dyn FnMut(&str),
+) -> Report {
     let environment: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
         .collect();
-    let machine = Facts::read();
     let usable = machine.cores.usable;
-    progress("peak and bandwidth");
-    let roofline = Roofline::measure(&[1, usable], if child.is_some() { Depth::Full } else { Depth::Brief });
-
     let mut warnings = of_machine(&machine);
     warnings.extend(of_roofline(&roofline, usable));
     #[cfg(feature = "openblas")]

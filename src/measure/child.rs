@@ -1,12 +1,11 @@
 //! The measured child: verifies, plans, calibrates, then takes a sample whenever the parent says so. It decides nothing.
 
-use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::io::{BufRead, Write};
 use std::time::{Duration, Instant};
 
 use super::protocol::{Cause, Failure, Prepared, Reply, Request, Sample, Task};
-use super::{Job, QUIET_LIMIT, cpu_time, wait_until_quiet};
+use super::{Job, QUIET_LIMIT, cpu_time, environment, wait_until_quiet};
 use crate::backend::Registry;
 use crate::error::{Error, Result};
 use crate::scalar::{Scalar, ScalarKind};
@@ -14,8 +13,6 @@ use crate::verify::{expect_verified, fixture};
 
 /// Passes before each sample go on for this long, and are at least one: other processes had the caches since.
 const WARM_UP: Duration = Duration::from_millis(2);
-/// The prefixes of environment variables that numerical libraries listen to.
-const TELLING: [&str; 7] = ["OPENBLAS_", "GOTO_", "OMP_", "MKL_", "BLIS_", "RAYON_", "LAYERBENCH_"];
 
 /// Serves the parent on the given streams until it says [`Request::Finish`] or closes them.
 ///
@@ -100,7 +97,7 @@ impl<T: Scalar> Sampler<T> {
         let prepared = Prepared {
             library: engine.description(),
             threads_got: engine.threads(),
-            environment: environment(),
+            environment: environment::of_this_process(),
             data_sha256,
             open_ns: nanoseconds(open),
             plan_ns: nanoseconds(plan),
@@ -152,14 +149,6 @@ fn calibrate<T: Scalar>(job: &mut Job<T>, sample: Duration) -> Result<u64> {
             repeats = wanted.clamp(2 * repeats, 100 * repeats);
         }
     }
-}
-
-/// The variables that numerical libraries listen to, as this process found them.
-fn environment() -> BTreeMap<String, String> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
-        .filter(|(name, _)| TELLING.iter().any(|prefix| name.starts_with(prefix)))
-        .collect()
 }
 
 /// The most memory that was resident, in bytes (Linux's `VmHWM`).

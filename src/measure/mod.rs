@@ -9,6 +9,7 @@ mod child;
 #[cfg(feature = "criterion")]
 pub mod criterion;
 pub mod engine;
+pub(crate) mod environment;
 mod job;
 pub mod journal;
 mod order;

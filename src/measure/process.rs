@@ -8,16 +8,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::cell::Cell;
+use super::environment;
 use super::protocol::{Cause, Failure, Reply, Request};
 
 /// The hidden verb that a child is started with.
 pub(crate) const VERB: &str = "__measure-cell";
-
-/// Thread counts of numerical libraries; they read them when they are loaded.
-const THREAD_COUNTS: [&str; 5] =
-    ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "RAYON_NUM_THREADS"];
-/// 2^10 cycles until an idle worker of OpenBLAS sleeps, instead of about 100 ms of spinning on a core that others are timed on.
-const SPIN_LIMIT: (&str, &str) = ("OPENBLAS_THREAD_TIMEOUT", "10");
 
 /// The longest reply that is looked at.
 const MAX_REPLY: u64 = 1 << 20;
@@ -38,8 +33,7 @@ impl Child {
         let clock = Instant::now();
         let mut command = Command::new(program);
         command.arg(VERB).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.envs(THREAD_COUNTS.map(|name| (name, cell.threads.to_string())));
-        command.env(SPIN_LIMIT.0, SPIN_LIMIT.1);
+        command.envs(environment::set(cell.threads));
         let mut process = command.spawn().map_err(|error| Failure {
             cause: Cause::Error,
             message: format!("cannot start {} as a measured child: {error}", program.display()),

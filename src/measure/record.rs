@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use super::protocol::{Cause, Failure};
 use crate::data::Sha256;
 use crate::machine::{Facts, Roofline};
-use crate::measure::Cell;
+use crate::measure::{Cell, environment};
 
 /// The version of the format; every line carries it. It changes when a field is added, goes, or changes its meaning.
 pub const SCHEMA: u32 = 2;
@@ -157,13 +157,16 @@ impl CellRecord {
         }
     }
 
-    /// Whether a run that wants `other` has it in this record.
+    /// Whether a run of this program in this environment that wants `cell` has it in this record.
     pub fn is_of(&self, cell: &Cell, cold_cache: bool, machine: &str) -> bool {
+        let in_this_environment =
+            || self.measured().is_none_or(|measured| measured.environment == environment::of_child(cell.threads));
         self.child == Child::First
             && self.cell == *cell
             && self.cold_cache == cold_cache
             && self.machine == machine
             && self.tool == Tool::this()
+            && in_this_environment()
     }
 
     /// The samples, where there are any.

@@ -47,7 +47,7 @@ pub fn sentence(ranking: &Ranking) -> String {
     };
     let of_first = format!("{} ({})", name(&first.contender), first.contender.library);
     let Some(second) = others.first() else {
-        return format!("On this machine only {of_first} could be measured.");
+        return format!("Nothing to rank: there is only {of_first}.");
     };
     let Place { to_first: (gain, (low, high)), .. } = second;
     let tied: Vec<String> = others.iter().filter(|place| place.is_tied()).map(|place| name(&place.contender)).collect();
