@@ -124,7 +124,7 @@ pub fn of(
     #[cfg(feature = "openblas")]
     let blas = vec![openblas::examine(&environment, usable, child, progress, &mut warnings)];
     #[cfg(not(feature = "openblas"))]
-    let (blas, _) = (Vec::new(), child);
+    let (blas, _, _) = (Vec::new(), child, progress);
     let threads = Threads::of(&environment, usable, blas_threads(), &mut warnings);
 
     let mut warnings: Vec<Told> = warnings.into_iter().map(Told::from).collect();

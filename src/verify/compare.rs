@@ -295,6 +295,112 @@ mod tests {
         assert!(!comparison.is_within());
     }
 
+    fn worst(error: f64, bound: f64) -> Worst {
+        Worst { what: "dW".into(), index: (0, 1), got: 2.0, expected: 1.0, error, bound }
+    }
+
+    #[test]
+    fn ratios_are_of_error_to_bound() {
+        assert_eq!(worst(1.0, 4.0).ratio(), 0.25);
+        assert_eq!(worst(4.0, 4.0).ratio(), 1.0);
+        assert_eq!(worst(6.0, 4.0).ratio(), 1.5);
+        assert_eq!((worst(0.0, 0.0).ratio(), worst(0.0, 4.0).ratio()), (0.0, 0.0));
+        assert_eq!(worst(1.0, f64::INFINITY).ratio(), 0.0);
+        // What fails is above 1, whatever the numbers are.
+        for (error, bound) in [(1.0, 0.0), (f64::INFINITY, 1.0), (f64::NAN, 1.0), (0.0, f64::NAN)] {
+            assert_eq!(worst(error, bound).ratio(), f64::INFINITY, "{error} {bound}");
+        }
+        assert_eq!(worst(1.0, -1.0).ratio(), 1.0 + f64::EPSILON);
+        assert_eq!(worst(0.0, -1.0).ratio(), 1.0 + f64::EPSILON);
+    }
+
+    #[test]
+    fn of_equals_the_first_is_kept() {
+        let (first, second) = (worst(1.0, 2.0), Worst { index: (5, 5), ..worst(2.0, 4.0) });
+        assert_eq!(first.clone().or_worse(second.clone()).index, (0, 1));
+        let mut comparison = Comparison { worst: Some(first), numbers: 2, zeros: 1 };
+        assert!(!comparison.absorb(Comparison { worst: Some(second), numbers: 30, zeros: 4 }));
+        assert_eq!(
+            (comparison.numbers, comparison.zeros, comparison.worst.as_ref().map(|w| w.index)),
+            (32, 5, Some((0, 1)))
+        );
+        assert!(comparison.absorb(Comparison { worst: Some(worst(3.0, 4.0)), numbers: 1, zeros: 0 }));
+        assert!(!comparison.absorb(Comparison::default()));
+        assert_eq!(comparison.worst, Some(worst(3.0, 4.0)));
+        // Of equals in one matrix too.
+        assert_eq!(judged(&array![[1.5, 2.5, 9.0]], &array![[1.0, 2.0, 9.0]], 1.0).index, (0, 0));
+    }
+
+    #[test]
+    fn the_worst_is_told() {
+        assert_eq!(worst(0.0, 1.0).to_string(), "exact");
+        assert_eq!(worst(0.5, 1.0).to_string(), "largest error 5.0e-1 (0.50 of the bound) at dW[0,1]");
+        assert_eq!(worst(1.0, 0.5).to_string(), "dW[0,1] is 2.0, expected 1.0: error 1.000e0, bound 5.000e-1");
+        assert_eq!(worst(0.0, f64::NAN).to_string(), "dW[0,1] is 2.0, expected 1.0: error 0.000e0, bound NaN");
+    }
+
+    #[test]
+    fn error_and_bound_are_those_of_the_element() {
+        let mut found = Comparison::default();
+        found.within("Z", &array![[1.0, 7.0], [3.0, 4.0]], &array![[1.0, 5.0], [3.5, 4.0]], |(i, j)| {
+            (10 * i + j) as f64
+        });
+        // 2 of a bound of 1, and 0.5 of one of 10.
+        assert_eq!(
+            found.worst,
+            Some(Worst { what: "Z".into(), index: (0, 1), got: 7.0, expected: 5.0, error: 2.0, bound: 1.0 })
+        );
+        let mut found = Comparison::default();
+        let value = Bounded { value: array![[1.0, 2.0]], error: array![[0.5, 0.25]] };
+        found.bounded("A", &array![[1.25, 2.125]], &value);
+        assert_eq!(found.worst.map(|worst| (worst.error, worst.bound)), Some((0.25, 0.5)));
+        // Of the right shape there is none.
+        let mut found = Comparison::default();
+        found.within("Z", &array![[1.0]], &array![[1.0, 1.0]], |_| f64::INFINITY);
+        assert_eq!(found.worst.map(|worst| (worst.error, worst.bound)), Some((f64::INFINITY, 0.0)));
+    }
+
+    #[test]
+    fn single_numbers_and_norms() {
+        let mut found = Comparison::default();
+        found.equal("threads", 2.0, 2.0);
+        assert!(found.is_within());
+        found.equal("threads", 2.0, 3.0);
+        assert_eq!(found.worst.as_ref().map(|worst| (worst.got, worst.error, worst.bound)), Some((2.0, 1.0, 0.0)));
+
+        let mut found = Comparison::default();
+        found.norm("dW", &array![[3.0, 1.0]], &array![[0.0, 5.0]], 10.0);
+        let worst = found.worst.as_ref().expect("compared");
+        assert_eq!((worst.error, worst.bound, worst.expected), (5.0, 10.0, 5.0));
+        assert_eq!((worst.got, found.numbers, found.zeros), (10.0_f64.sqrt(), 2, 1));
+        assert!(worst.what.contains("norm of dW"));
+        found.norm("dW", &array![[3.0]], &array![[3.0, 0.0]], 10.0);
+        assert!(!found.is_within());
+    }
+
+    #[test]
+    fn differing_bits_have_an_error_that_shows() {
+        let error = |got: f64, expected: f64| {
+            let mut found = Comparison::default();
+            found.same_bits("Z", array![[got]].view(), array![[expected]].view());
+            found.worst.map(|worst| (worst.error, worst.bound))
+        };
+        assert_eq!(error(1.5, 1.0), Some((0.5, 0.0)));
+        assert_eq!(error(1.0, 1.0), Some((0.0, 0.0)));
+        assert_eq!(error(0.0, -0.0), Some((f64::INFINITY, 0.0)));
+        assert_eq!(error(f64::NAN, 1.0), Some((f64::INFINITY, 0.0)));
+    }
+
+    #[test]
+    fn an_author_may_widen_a_bound() {
+        let mut case = crate::verify::fixture::embedded().swap_remove(0);
+        let (bounded, expected) = (Bounded { value: array![[4.0]], error: array![[0.5]] }, array![[-4.0]]);
+        case.tolerance = None;
+        assert_eq!((fixture_bound(&case, &bounded, &expected, (0, 0)), author_bound(&case, -4.0)), (1.0, 0.0));
+        case.tolerance = Some(0.25);
+        assert_eq!((fixture_bound(&case, &bounded, &expected, (0, 0)), author_bound(&case, -4.0)), (1.25, 1.25));
+    }
+
     #[test]
     fn expected_zeros_are_counted() {
         let mut comparison = Comparison::default();
