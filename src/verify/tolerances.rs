@@ -71,3 +71,15 @@ impl Growth {
 pub fn bound_layer(inputs: usize, batch: usize, steps: usize) -> f64 {
     (inputs + batch + 4 + 5 * steps) as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_those_of_the_table() {
+        assert_eq!(Growth::Hard.factor(7), 9.0);
+        assert_eq!(Growth::Statistical.factor(7), 6.0);
+        assert_eq!(bound_layer(10, 20, 3), 49.0);
+    }
+}
