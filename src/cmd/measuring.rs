@@ -58,23 +58,19 @@ impl Run<'_> {
                 Event::Preparing(cell) => bar.set_message(cell.to_string()),
                 Event::Done(units) => bar.inc(units),
             };
-            let mut records = Vec::new();
-            let mut sink = |done: Finished| -> anyhow::Result<()> {
-                let Finished { cell, child, rounds_started_unix_ms, outcome } = done;
-                records.push(CellRecord {
-                    schema: SCHEMA,
-                    cell,
-                    child,
-                    cold_cache,
-                    machine: self.machine.to_owned(),
-                    tool: Tool::this(),
-                    command: command.clone(),
-                    rounds_started_unix_ms,
-                    outcome,
-                });
-                Ok(())
+            let (done, in_time) = measurer.measure(&children, &mut watch);
+            let record = |Finished { cell, child, rounds_started_unix_ms, outcome }| CellRecord {
+                schema: SCHEMA,
+                cell,
+                child,
+                cold_cache,
+                machine: self.machine.to_owned(),
+                tool: Tool::this(),
+                command: command.clone(),
+                rounds_started_unix_ms,
+                outcome,
             };
-            let in_time = measurer.measure(&children, &mut sink, &mut watch)?;
+            let records: Vec<CellRecord> = done.into_iter().map(record).collect();
             let lines: Vec<String> =
                 records.iter().filter_map(|record| line(record, &mut finished, cells.len())).collect();
             let good = |record: &CellRecord| {

@@ -82,29 +82,25 @@ impl Measurer {
         (children * (self.settings.rounds + 1)) as u64
     }
 
-    /// Measures children in the same rounds: those of a group of cells that compete, and further ones. `sink` gets each as soon as it is
-    /// final. Answers whether they were measured: the deadline may come before, and then `sink` has got failures at the most.
-    ///
-    /// # Errors
-    /// Those of `sink`.
-    pub fn measure<E>(
+    /// Measures children in the same rounds: those of a group of cells that compete, and further ones. Answers what is final, and whether they
+    /// were measured: the deadline may come before, and then there are failures at the most.
+    pub fn measure(
         &mut self,
         children: &[(Cell, ChildKind)],
-        sink: &mut dyn FnMut(Finished) -> Result<(), E>,
         watch: &mut dyn FnMut(Event<'_>),
-    ) -> Result<bool, E> {
+    ) -> (Vec<Finished>, bool) {
         let rounds_started_unix_ms = unix_ms();
-        let mut contenders = Vec::new();
+        let (mut finished, mut contenders) = (Vec::new(), Vec::new());
         for (cell, child) in children {
             if self.is_over() {
-                return Ok(false);
+                return (finished, false);
             }
             watch(Event::Preparing(cell));
             match self.prepare(cell, *child) {
                 Ok(contender) => contenders.push(contender),
                 Err(failure) => {
                     let (cell, child, outcome) = (cell.clone(), *child, Outcome::Failed(failure));
-                    sink(Finished { cell, child, rounds_started_unix_ms, outcome })?;
+                    finished.push(Finished { cell, child, rounds_started_unix_ms, outcome });
                     watch(Event::Done(self.settings.rounds as u64));
                 }
             }
@@ -112,7 +108,7 @@ impl Measurer {
         }
         for round in 0..self.settings.rounds {
             if self.is_over() && round < FEWEST_ROUNDS {
-                return Ok(false);
+                return (finished, false);
             }
             if self.is_over() {
                 break;
@@ -124,9 +120,10 @@ impl Measurer {
         }
         for contender in contenders {
             let (cell, child) = (contender.cell.clone(), contender.kind);
-            sink(Finished { cell, child, rounds_started_unix_ms, outcome: contender.finish(self.settings.timeout) })?;
+            let outcome = contender.finish(self.settings.timeout);
+            finished.push(Finished { cell, child, rounds_started_unix_ms, outcome });
         }
-        Ok(true)
+        (finished, true)
     }
 
     fn is_over(&self) -> bool {
