@@ -369,10 +369,10 @@ mod tests {
         assert_eq!(found.worst.as_ref().map(|worst| (worst.got, worst.error, worst.bound)), Some((2.0, 1.0, 0.0)));
 
         let mut found = Comparison::default();
-        found.norm("dW", &array![[3.0, 1.0]], &array![[0.0, 5.0]], 10.0);
+        found.norm("dW", &array![[3.0, 1.0, 0.0]], &array![[0.0, 5.0, 0.0]], 10.0);
         let worst = found.worst.as_ref().expect("compared");
         assert_eq!((worst.error, worst.bound, worst.expected), (5.0, 10.0, 5.0));
-        assert_eq!((worst.got, found.numbers, found.zeros), (10.0_f64.sqrt(), 2, 1));
+        assert_eq!((worst.got, found.numbers, found.zeros), (10.0_f64.sqrt(), 3, 2));
         assert!(worst.what.contains("norm of dW"));
         found.norm("dW", &array![[3.0]], &array![[3.0, 0.0]], 10.0);
         assert!(!found.is_within());
