@@ -2,7 +2,8 @@
 //! [`compare`](crate::compare), and nothing is printed here.
 //!
 //! [`engine`] runs cells that compete, each in a child of the same executable (`child` is its side of the `protocol`, `process` the
-//! parent's hold on it); [`record`] says what is left behind, [`journal`] keeps it in files.
+//! parent's hold on it, `environment` what it is given); `pairs` picks what is measured more than once; [`record`] says what is left
+//! behind, [`journal`] keeps it in files.
 
 mod cell;
 mod child;
