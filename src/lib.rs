@@ -35,6 +35,7 @@
 #![warn(missing_docs)]
 
 pub mod backend;
+pub mod child;
 pub mod cli;
 mod cmd;
 pub mod compare;

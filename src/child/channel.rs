@@ -1,0 +1,256 @@
+//! What parent and child speak through: a socket, which the child finds as its standard input. Descriptor 1 would be a backend's too.
+//!
+//! A message is a line of JSON. Bytes that belong to it come after the line, and their number before it: `+6 {"set":...}`. So arrays
+//! travel as they are in memory, and a shell script can play a child: `echo '"ready"' >&0`.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::patience::Patience;
+
+/// The longest line that is looked at.
+const LONGEST_LINE: usize = 1 << 20;
+/// How much of a line that is no message is shown.
+const SHOWN: usize = 80;
+
+/// One end of the channel.
+pub struct Channel {
+    socket: UnixStream,
+    /// What came and was not taken yet.
+    pending: Vec<u8>,
+}
+
+/// A message and the bytes that came with it.
+#[derive(Debug)]
+pub struct Message<M> {
+    /// What was said.
+    pub said: M,
+    /// The bytes; empty for most messages.
+    pub bytes: Vec<u8>,
+}
+
+/// Why no message came.
+#[derive(Debug)]
+pub(super) enum Silence {
+    /// The other side is gone, or has closed its end.
+    Closed,
+    /// There was no time left.
+    Late,
+    /// Something else came: what, in short.
+    Nonsense(String),
+}
+
+impl Channel {
+    /// The parent's end and what becomes the child's standard input.
+    pub(super) fn pair() -> io::Result<(Self, OwnedFd)> {
+        let (ours, theirs) = UnixStream::pair()?;
+        Ok((Channel { socket: ours, pending: Vec::new() }, theirs.into()))
+    }
+
+    /// The child's end. To be called once, early: standard input is empty from then on, and this process ends with its parent, and not
+    /// by the terminal's Ctrl-C or hang-up, which are the parent's to answer.
+    ///
+    /// # Errors
+    /// Where standard input is no socket: this process was not started as a child.
+    pub fn of_child() -> io::Result<Self> {
+        #[cfg(target_os = "linux")]
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGHUP] {
+            signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
+        }
+        // Above 2, and closed in whatever the child starts.
+        let ours = rustix::io::fcntl_dupfd_cloexec(io::stdin().as_fd(), 3)?;
+        let socket = UnixStream::from(ours);
+        socket.peer_addr().map_err(|_| io::Error::new(ErrorKind::NotConnected, "not started by a parent"))?;
+        let nothing = std::fs::File::open("/dev/null")?;
+        rustix::stdio::dup2_stdin(nothing)?;
+        Ok(Channel { socket, pending: Vec::new() })
+    }
+
+    /// Sends a message, and `bytes` with it.
+    ///
+    /// # Errors
+    /// Of the socket: most often that the other side is gone.
+    pub fn send(&mut self, message: &impl Serialize, bytes: &[&[u8]]) -> io::Result<()> {
+        let count: usize = bytes.iter().map(|part| part.len()).sum();
+        let json = serde_json::to_string(message)?;
+        let line = if count > 0 { format!("+{count} {json}\n") } else { format!("{json}\n") };
+        self.socket.write_all(line.as_bytes())?;
+        bytes.iter().try_for_each(|part| self.socket.write_all(part))
+    }
+
+    /// Waits for the next message, without bytes; none when the other side is gone. For children, which have no other hurry.
+    ///
+    /// # Errors
+    /// Of the socket, or [`ErrorKind::InvalidData`].
+    pub fn receive<M: DeserializeOwned>(&mut self) -> io::Result<Option<M>> {
+        match self.wait(&mut Patience::endless(), 0)? {
+            Ok(message) => Ok(Some(message.said)),
+            Err(Silence::Closed | Silence::Late) => Ok(None),
+            Err(Silence::Nonsense(what)) => Err(io::Error::new(ErrorKind::InvalidData, what)),
+        }
+    }
+
+    /// Waits for the next message, which may have so many bytes at the most.
+    pub(super) fn wait<M: DeserializeOwned>(
+        &mut self,
+        patience: &mut Patience,
+        most_bytes: usize,
+    ) -> io::Result<Result<Message<M>, Silence>> {
+        let length = loop {
+            if let Some(end) = self.pending.iter().position(|&byte| byte == b'\n') {
+                break end;
+            }
+            if self.pending.len() > LONGEST_LINE {
+                return Ok(Err(Silence::Nonsense(format!("a line without end, {}", shown(&self.pending)))));
+            }
+            if let Err(silence) = self.fill(patience, 1 << 16)? {
+                let words = self.pending.is_empty();
+                return Ok(Err(if words { silence } else { cut(silence, &self.pending) }));
+            }
+        };
+        let line: Vec<u8> = self.pending.drain(..=length).collect();
+        let Some((json, count)) = parts(&line) else { return Ok(Err(Silence::Nonsense(shown(&line)))) };
+        let Ok(said) = serde_json::from_slice(json) else { return Ok(Err(Silence::Nonsense(shown(&line)))) };
+        if count > most_bytes {
+            return Ok(Err(Silence::Nonsense(format!("{count} bytes where {most_bytes} are the limit"))));
+        }
+        // Grown as they come: a number alone takes no memory.
+        while self.pending.len() < count {
+            let missing = count - self.pending.len();
+            if let Err(silence) = self.fill(patience, missing)? {
+                return Ok(Err(silence));
+            }
+        }
+        let rest = self.pending.split_off(count);
+        let bytes = std::mem::replace(&mut self.pending, rest);
+        Ok(Ok(Message { said, bytes }))
+    }
+
+    /// Reads once more, up to `most` bytes, within the patience.
+    fn fill(&mut self, patience: &mut Patience, most: usize) -> io::Result<Result<(), Silence>> {
+        let before = self.pending.len();
+        loop {
+            let Some(slice) = patience.slice() else { return Ok(Err(Silence::Late)) };
+            let start = Instant::now();
+            self.socket.set_read_timeout(Some(slice))?;
+            self.pending.resize(before + most.min(1 << 20), 0);
+            let read = self.socket.read(&mut self.pending[before..]);
+            self.pending.truncate(before + read.as_ref().map_or(0, |&count| count));
+            patience.count(start, slice);
+            match read {
+                Ok(0) => return Ok(Err(Silence::Closed)),
+                Ok(_) => return Ok(Ok(())),
+                Err(error) => match error.kind() {
+                    ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut => {}
+                    ErrorKind::ConnectionReset => return Ok(Err(Silence::Closed)),
+                    _ => return Err(error),
+                },
+            }
+        }
+    }
+}
+
+/// The JSON of a line and the number before it.
+fn parts(line: &[u8]) -> Option<(&[u8], usize)> {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let Some(numbered) = line.strip_prefix(b"+") else { return Some((line, 0)) };
+    let space = numbered.iter().position(|&byte| byte == b' ')?;
+    let count = std::str::from_utf8(&numbered[..space]).ok()?.parse().ok()?;
+    Some((&numbered[space + 1..], count))
+}
+
+/// Half a line is what it is, whatever came after it.
+fn cut(silence: Silence, line: &[u8]) -> Silence {
+    match silence {
+        Silence::Closed => Silence::Nonsense(format!("half a line, {}", shown(line))),
+        other => other,
+    }
+}
+
+fn shown(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&line[..line.len().min(4 * SHOWN)]);
+    let start: String = text.trim_end().chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    format!("`{start}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn pair() -> (Channel, Channel) {
+        let (ours, theirs) = Channel::pair().expect("a pair");
+        (ours, Channel { socket: theirs.into(), pending: Vec::new() })
+    }
+
+    fn wait(channel: &mut Channel, most: usize) -> Result<Message<Vec<u32>>, Silence> {
+        channel.wait(&mut Patience::of(Duration::from_secs(60)), most).expect("the socket works")
+    }
+
+    #[test]
+    fn messages_and_bytes_arrive_as_they_were_sent() {
+        let (mut ours, mut theirs) = pair();
+        let sent: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                theirs.send(&[1, 2], &[]).expect("sent");
+                theirs.send(&[3], &[&sent[..10], &sent[10..]]).expect("sent");
+                theirs.send(&[0; 0], &[&[]]).expect("sent");
+            });
+            assert_eq!(wait(&mut ours, 0).expect("a message").said, [1, 2]);
+            let message = wait(&mut ours, sent.len()).expect("a message");
+            assert_eq!((message.said, message.bytes == sent), (vec![3], true));
+            assert_eq!(wait(&mut ours, 0).expect("a message").said, [0; 0]);
+        });
+        drop(theirs);
+        assert!(matches!(wait(&mut ours, 0), Err(Silence::Closed)));
+    }
+
+    #[test]
+    fn whatever_else_comes_is_told_and_takes_no_memory() {
+        for (text, expectation) in [
+            ("hello\u{1b}[2J\n", "`hello\\u{1b}[2J`"),
+            ("\n", "``"),
+            ("[1]", "half a line, `[1]`"),
+            ("+ [1]\n", "`+ [1]`"),
+            ("+x [1]\n", "`+x [1]`"),
+            ("+18446744073709551616 [1]\n", "`+18446744073709551616 [1]`"),
+            ("+1000 [1]\n", "1000 bytes where 10 are the limit"),
+            ("{\"a\": 1}\n", "`{\\\"a\\\": 1}`"),
+        ] {
+            let (mut ours, mut theirs) = pair();
+            theirs.socket.write_all(text.as_bytes()).expect("written");
+            drop(theirs);
+            match wait(&mut ours, 10) {
+                Err(Silence::Nonsense(found)) => assert_eq!(found, expectation),
+                other => panic!("{text:?}: {other:?}"),
+            }
+        }
+        // A flood without a line's end.
+        let (mut ours, mut theirs) = pair();
+        std::thread::scope(|scope| {
+            scope.spawn(move || while theirs.socket.write_all(&[b'x'; 1 << 16]).is_ok() {});
+            assert!(matches!(wait(&mut ours, 0), Err(Silence::Nonsense(_))));
+            assert!(ours.pending.len() <= LONGEST_LINE + (1 << 16));
+            drop(ours);
+        });
+    }
+
+    #[test]
+    fn patience_ends() {
+        let (mut ours, mut theirs) = pair();
+        let mut short = || ours.wait::<Vec<u32>>(&mut Patience::of(Duration::from_millis(20)), 10).expect("it works");
+        assert!(matches!(short(), Err(Silence::Late)));
+        theirs.socket.write_all(b"+4 [1]\nabc").expect("written");
+        assert!(matches!(short(), Err(Silence::Late)), "a byte is missing");
+    }
+}

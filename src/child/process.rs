@@ -1,0 +1,193 @@
+//! The parent's hold on a child.
+
+use std::process::{Child as Process, Command};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::channel::{Channel, Message, Silence};
+use super::end::{End, Failure};
+use super::patience::Patience;
+use super::words::Words;
+
+/// A child that closed its channel is about to end by itself, most often: its own way of ending tells more than ours.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// A started child. Dropping it kills it.
+pub struct Child {
+    process: Process,
+    channel: Channel,
+    words: Words,
+    was_stopped: bool,
+}
+
+impl Child {
+    /// Starts a command whose program takes its standard input for a [`Channel`].
+    ///
+    /// # Errors
+    /// [`Failure::Start`].
+    pub fn start(mut command: Command) -> Result<Self, Failure> {
+        let start = || -> std::io::Result<Child> {
+            let (channel, theirs) = Channel::pair()?;
+            let (reader, writer) = std::io::pipe()?;
+            command.stdin(theirs).stdout(writer.try_clone()?).stderr(writer);
+            let process = command.spawn()?;
+            // It holds our copies of the child's ends, which would keep them open.
+            drop(command);
+            // From here on a failure must not leave the child behind.
+            let mut process = Some(process);
+            match Words::of(reader) {
+                Ok(words) => Ok(Child { process: process.take().expect("just put"), channel, words, was_stopped: false }),
+                Err(error) => {
+                    process.iter_mut().for_each(end);
+                    Err(error)
+                }
+            }
+        };
+        start().map_err(Failure::Start)
+    }
+
+    /// Sends a request with its bytes and waits for the answer, which may have `most_bytes`.
+    ///
+    /// # Errors
+    /// [`Failure`]; but for [`Failure::Nonsense`] the child has ended then.
+    pub fn ask<M: DeserializeOwned>(
+        &mut self,
+        request: &impl Serialize,
+        bytes: &[&[u8]],
+        limit: Duration,
+        most_bytes: usize,
+    ) -> Result<Message<M>, Failure> {
+        // A child that is gone is seen below, with the reason.
+        let _ = self.channel.send(request, bytes);
+        self.receive(limit, most_bytes)
+    }
+
+    /// Waits for what the child says next. The limit stands still while this process is stopped.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub fn receive<M: DeserializeOwned>(
+        &mut self,
+        limit: Duration,
+        most_bytes: usize,
+    ) -> Result<Message<M>, Failure> {
+        let mut patience = Patience::of(limit);
+        let outcome = self.channel.wait(&mut patience, most_bytes).unwrap_or(Err(Silence::Closed));
+        self.was_stopped = patience.was_stopped();
+        outcome.map_err(|silence| match silence {
+            Silence::Closed => Failure::Ended(self.end_within(GRACE), self.words.last()),
+            Silence::Late => {
+                end(&mut self.process);
+                Failure::Late(limit, self.words.last())
+            }
+            Silence::Nonsense(found) => Failure::Nonsense(found),
+        })
+    }
+
+    /// Whether this process was stopped while it last waited: a time that the child took then is none.
+    pub fn was_stopped(&self) -> bool {
+        self.was_stopped
+    }
+
+    /// The child's process number.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// How it ends, by itself where it does so soon, else by us.
+    pub fn end(mut self) -> End {
+        self.end_within(GRACE)
+    }
+
+    fn end_within(&mut self, grace: Duration) -> End {
+        let start = Instant::now();
+        while start.elapsed() < grace {
+            match self.process.try_wait() {
+                Ok(Some(status)) => return status.into(),
+                Ok(None) => sleep(Duration::from_millis(1)),
+                Err(_) => break,
+            }
+        }
+        end(&mut self.process);
+        self.process.wait().map_or(End::Signal(libc::SIGKILL), End::from)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        end(&mut self.process);
+    }
+}
+
+/// Whatever it is doing: nobody asks it any more.
+fn end(process: &mut Process) {
+    let _ = process.kill();
+    let _ = process.wait();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// A shell that plays a child: it reads a request, then runs the script.
+    fn shell(script: &str) -> Child {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("read request; {script}")]);
+        Child::start(command).expect("there is a shell")
+    }
+
+    fn ask(child: &mut Child, limit: Duration) -> Result<Message<String>, Failure> {
+        child.ask(&"work", &[], limit, 10)
+    }
+
+    #[test]
+    fn an_answer_comes_whatever_is_printed_beside_it() {
+        let mut child = shell("echo noise; echo more >&2; echo '+3 \"done\"' >&0; printf abc >&0; exit 4");
+        let message = ask(&mut child, LONG).expect("an answer");
+        assert_eq!((message.said.as_str(), message.bytes.as_slice()), ("done", &b"abc"[..]));
+        assert_eq!(child.end(), End::Code(4));
+        // Closed descriptors are the child's affair.
+        let mut child = shell("exec >&- 2>&-; echo '\"done\"' >&0; exec sleep 60");
+        assert_eq!(ask(&mut child, LONG).expect("an answer").said, "done");
+        assert_eq!(child.end(), End::Signal(libc::SIGKILL));
+    }
+
+    #[test]
+    fn every_other_end_has_its_reason() {
+        let failure = |script: &str, limit| ask(&mut shell(script), limit).expect_err("no answer").to_string();
+        let told = failure("echo one; echo two >&2; exit 3", LONG);
+        assert!(told.starts_with("it ended with exit code 3; its last words: one\ntwo"), "{told}");
+        assert!(failure("kill -ILL $$", LONG).starts_with("it was ended by SIGILL, an illegal instruction"));
+        assert!(failure("exit 0", LONG).starts_with("it ended with exit code 0"));
+        let told = failure("echo waiting; exec sleep 60", Duration::from_millis(300));
+        assert!(told.starts_with("no answer within 0.3 s"), "{told}");
+        assert!(failure("echo nonsense >&0", LONG).contains("cannot be read: `nonsense`"));
+        // It closes the channel and lives on.
+        let start = Instant::now();
+        assert!(failure("exec <&-; exec sleep 60", LONG).starts_with("it was ended by SIGKILL"));
+        assert!(start.elapsed() < LONG, "it was waited for");
+        let missing = Child::start(Command::new("/no/such/program")).map(drop).expect_err("it is not there");
+        assert!(missing.to_string().starts_with("it could not be started: "), "{missing}");
+    }
+
+    #[test]
+    fn a_descendant_that_lives_on_holds_nobody_up() {
+        let start = Instant::now();
+        let failure = ask(&mut shell("sleep 50 & echo gone; exit 5"), LONG).expect_err("no answer").to_string();
+        assert!(failure.starts_with("it ended with exit code 5; its last words: gone"), "{failure}");
+        assert!(start.elapsed() < Duration::from_secs(40), "the descendant was waited for");
+    }
+
+    #[test]
+    fn our_own_executable_is_the_one_that_runs() {
+        let mut command = super::super::own(&["env".into(), "LAUNCHED=yes".into()]).expect("it can be found");
+        command.arg("--list");
+        let output = command.output().expect("it runs");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("our_own_executable_is_the_one_that_runs: test"));
+    }
+}
