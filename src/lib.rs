@@ -25,6 +25,7 @@
 //! | [`network`] | arenas, initial weights, cost |
 //! | [`backend`] | the registry, and one file per backend |
 //! | [`layer`] | the layer trait, its contracts, activations, parameters |
+//! | [`child`] | how a process that may crash, hang or babble is started, talked to, limited and ended |
 //! | [`machine`] | what this computer is and can do at most: facts, measured peak and bandwidth |
 //! | [`scalar`], [`error`] | `f32`/`f64`; the one error type |
 //!

@@ -92,11 +92,33 @@ impl Lease {
                     "it answers that it has {got}; ask for at most that, or install the pthread build (libopenblas0-pthread)"
                 )));
             }
+            if !buffers_can_be_had(asked) {
+                return Err(refuse(format!(
+                    "OpenBLAS takes {} MiB of address space for each thread, and would try for ever to get it: raise the limit \
+                     (ulimit -v), or ask for fewer threads",
+                    BUFFER_BYTES >> 20
+                )));
+            }
         }
         held.threads = asked;
         held.leases += 1;
         Ok(Lease { threads: asked })
     }
+}
+
+/// What OpenBLAS reserves for each thread at its first product (its BUFFER_SIZE on x86-64).
+const BUFFER_BYTES: usize = 128 << 20;
+
+/// Whether that much could be reserved now, and as much again for whatever else the program does. OpenBLAS asks without end where it is
+/// refused (OpenBLAS#5289): who asks first gets an error.
+fn buffers_can_be_had(threads: usize) -> bool {
+    let mut reserved = Vec::new();
+    (0..=threads).all(|_| {
+        let mut buffer = Vec::<u8>::new();
+        let done = std::hint::black_box(&mut buffer).try_reserve_exact(BUFFER_BYTES).is_ok();
+        reserved.push(buffer);
+        done
+    })
 }
 
 impl Drop for Lease {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::child::own_executable;
 use crate::measure::engine::{Event, Finished, Measurer, Settings};
 use crate::measure::record::{CellRecord, Child, Outcome, SCHEMA, Tool};
 use crate::measure::{Cell, Pairs, groups};
@@ -118,7 +119,7 @@ fn command() -> Vec<String> {
 
 /// The executable that answers to this command line: this one.
 pub(crate) fn program() -> anyhow::Result<PathBuf> {
-    std::env::current_exe().context("cannot find the program's own file, which measured children run")
+    own_executable().context("cannot find the program's own file, which measured children run")
 }
 
 /// Parses a positive number of seconds.

@@ -1,12 +1,12 @@
 //! The measured child: verifies, plans, calibrates, then takes a sample whenever the parent says so. It decides nothing.
 
 use std::hint::black_box;
-use std::io::{BufRead, Write};
 use std::time::{Duration, Instant};
 
 use super::protocol::{Cause, Failure, Prepared, Reply, Request, Sample, Task};
 use super::{Job, QUIET_LIMIT, cpu_time, environment, wait_until_quiet};
 use crate::backend::Registry;
+use crate::child::Channel;
 use crate::error::{Error, Result};
 use crate::scalar::{Scalar, ScalarKind};
 use crate::verify::{expect_verified, fixture};
@@ -14,44 +14,48 @@ use crate::verify::{expect_verified, fixture};
 /// Passes before each sample go on for this long, and are at least one: other processes had the caches since.
 const WARM_UP: Duration = Duration::from_millis(2);
 
-/// Serves the parent on the given streams until it says [`Request::Finish`] or closes them.
+/// Serves the parent until it says [`Request::Finish`] or is gone.
 ///
 /// # Errors
-/// Of the streams. What goes wrong with the cell is told to the parent.
-pub(crate) fn serve(registry: &Registry, requests: impl BufRead, replies: impl Write) -> std::io::Result<()> {
-    let mut line = Line { requests, replies };
-    line.reply(&Reply::Started)?;
-    let task = match line.request()? {
+/// Of the channel. What goes wrong with the cell is told to the parent.
+pub(crate) fn serve(registry: &Registry, mut channel: Channel) -> std::io::Result<()> {
+    let channel = &mut channel;
+    reply(channel, &Reply::Started)?;
+    let task = match channel.receive()? {
         Some(Request::Prepare(task)) => task,
-        Some(other) => return line.reply(&Reply::Failed(failure(Cause::Protocol, format!("{other:?} came first")))),
+        Some(other) => {
+            return reply(channel, &Reply::Failed(failure(Cause::Protocol, format!("{other:?} came first"))));
+        }
         None => return Ok(()),
     };
     match task.cell.scalar {
-        ScalarKind::F32 => serve_as::<f32>(registry, &task, &mut line),
-        ScalarKind::F64 => serve_as::<f64>(registry, &task, &mut line),
+        ScalarKind::F32 => serve_as::<f32>(registry, &task, channel),
+        ScalarKind::F64 => serve_as::<f64>(registry, &task, channel),
     }
 }
 
-fn serve_as<T: Scalar>(
-    registry: &Registry,
-    task: &Task,
-    line: &mut Line<impl BufRead, impl Write>,
-) -> std::io::Result<()> {
+fn reply(channel: &mut Channel, reply: &Reply) -> std::io::Result<()> {
+    channel.send(reply, &[])
+}
+
+fn serve_as<T: Scalar>(registry: &Registry, task: &Task, channel: &mut Channel) -> std::io::Result<()> {
     let (mut sampler, prepared) = match Sampler::<T>::prepare(registry, task) {
         Ok(ready) => ready,
-        Err(failure) => return line.reply(&Reply::Failed(failure)),
+        Err(failure) => return reply(channel, &Reply::Failed(failure)),
     };
     wait_until_quiet(QUIET_LIMIT);
-    line.reply(&Reply::Ready(prepared))?;
-    while let Some(request) = line.request()? {
+    reply(channel, &Reply::Ready(prepared))?;
+    while let Some(request) = channel.receive()? {
         match request {
             Request::Sample => match sampler.sample() {
-                Ok(sample) => line.reply(&Reply::Sampled(sample))?,
-                Err(error) => return line.reply(&Reply::Failed(error.into())),
+                Ok(sample) => reply(channel, &Reply::Sampled(sample))?,
+                Err(error) => return reply(channel, &Reply::Failed(error.into())),
             },
-            Request::Finish => return line.reply(&Reply::Finished { peak_memory_bytes: sampler.peak_memory() }),
+            Request::Finish => {
+                return reply(channel, &Reply::Finished { peak_memory_bytes: sampler.peak_memory() });
+            }
             Request::Prepare(_) => {
-                return line.reply(&Reply::Failed(failure(Cause::Protocol, "it was prepared already".into())));
+                return reply(channel, &Reply::Failed(failure(Cause::Protocol, "it was prepared already".into())));
             }
         }
     }
@@ -174,29 +178,5 @@ fn failure(cause: Cause, message: String) -> Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         failure(Cause::Error, error.to_string())
-    }
-}
-
-/// The two streams.
-struct Line<R, W> {
-    requests: R,
-    replies: W,
-}
-
-impl<R: BufRead, W: Write> Line<R, W> {
-    /// The next request; none at the end of the stream.
-    fn request(&mut self) -> std::io::Result<Option<Request>> {
-        let mut text = String::new();
-        if self.requests.read_line(&mut text)? == 0 {
-            return Ok(None);
-        }
-        Ok(Some(serde_json::from_str(&text)?))
-    }
-
-    fn reply(&mut self, reply: &Reply) -> std::io::Result<()> {
-        let mut text = serde_json::to_string(reply)?;
-        text.push('\n');
-        self.replies.write_all(text.as_bytes())?;
-        self.replies.flush()
     }
 }

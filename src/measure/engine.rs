@@ -152,11 +152,16 @@ impl Measurer {
 impl Contender<'_> {
     fn sample(&mut self, timeout: Duration) {
         let Ok(child) = &mut self.child else { return };
-        match child.ask(&Request::Sample, "a sample", timeout) {
-            Ok(Reply::Sampled(sample)) => self.samples.push(sample),
-            Ok(other) => self.child = Err(unexpected(&other)),
-            Err(failure) => self.child = Err(failure),
-        }
+        let failure = loop {
+            match child.ask(&Request::Sample, "a sample", timeout) {
+                // The run was stopped meanwhile (Ctrl-Z): what the clock showed is no time of a pass.
+                Ok(Reply::Sampled(_)) if child.was_stopped() => {}
+                Ok(Reply::Sampled(sample)) => return self.samples.push(sample),
+                Ok(other) => break unexpected(&other),
+                Err(failure) => break failure,
+            }
+        };
+        self.child = Err(failure);
     }
 
     fn finish(self, timeout: Duration) -> Outcome {

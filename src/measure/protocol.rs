@@ -1,5 +1,5 @@
-//! What parent and measured child say to each other: one JSON value a line, requests on the child's standard input, replies on its
-//! standard output. Private to one version of the program; what lasts is in `record`.
+//! What parent and measured child say to each other through their [`Channel`](crate::child::Channel). Private to one version of the
+//! program; what lasts is in `record`.
 
 use std::collections::BTreeMap;
 
@@ -98,7 +98,7 @@ pub enum Cause {
     Crash,
     /// It did not answer in time and was killed.
     Timeout,
-    /// It answered with something that is no answer, most likely because the backend writes to standard output.
+    /// It answered with something that is no answer: the backend writes where it has no business.
     Protocol,
 }
 

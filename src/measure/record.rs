@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 pub use super::protocol::{Cause, Failure};
+use crate::child::own_executable;
 use crate::data::Sha256;
 use crate::machine::{Facts, Roofline};
 use crate::measure::{Cell, environment};
@@ -92,7 +93,7 @@ impl Tool {
         static REVISION: OnceLock<String> = OnceLock::new();
         let revision = REVISION.get_or_init(|| match option_env!("LAYERBENCH_REVISION") {
             Some(revision) if !revision.is_empty() => revision.into(),
-            _ => std::env::current_exe()
+            _ => own_executable()
                 .and_then(std::fs::read)
                 .map_or("unknown".into(), |executable| format!("sha256:{}", &Sha256::of(executable).to_string()[..16])),
         });

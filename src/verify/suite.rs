@@ -137,7 +137,9 @@ impl Suite {
         for &count in threads {
             let mut probe = Probe::new(entry, count, self);
             // In a thread of its own: floating-point modes that a backend leaves changed end with it, and a panic is a result.
-            let ended = std::thread::scope(|scope| scope.spawn(|| run(&mut probe)).join());
+            let start = std::thread::Builder::new();
+            let ended = std::thread::scope(|scope| Ok(start.spawn_scoped(scope, || run(&mut probe))?.join()))
+                .unwrap_or_else(|error: std::io::Error| Ok(Err(no_thread(entry, count, error))));
             let place = Place { threads: count.get(), ..probe.place() };
             let found = probe.into_findings();
             outcome.executed += found.executed;
@@ -174,6 +176,12 @@ impl Suite {
         }
         outcome
     }
+}
+
+/// Limits on processes count threads too.
+fn no_thread(entry: &Entry, asked: NonZeroUsize, error: std::io::Error) -> Error {
+    let reason = format!("no thread can be started for its check: {error}");
+    Error::Threads { name: entry.name().into(), asked: asked.get(), reason }
 }
 
 fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
