@@ -26,7 +26,7 @@
 //! | [`backend`] | the registry, and one file per backend |
 //! | [`layer`] | the layer trait, its contracts, activations, parameters |
 //! | [`machine`] | what this computer is and can do at most: facts, measured peak and bandwidth |
-//! | [`scalar`], [`error`] | `f32`/`f64`; the one error type |
+//! | [`scalar`], [`error`], `text` | `f32`/`f64`; the one error type; foreign text: escaped, quoted, and where it is wrong |
 //!
 //! # Which way to read
 //!
@@ -49,6 +49,7 @@ pub mod notebook;
 pub mod report;
 pub mod scalar;
 pub mod store;
+mod text;
 pub mod train;
 pub mod verify;
 pub mod workload;

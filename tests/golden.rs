@@ -81,7 +81,7 @@ fn a_wrong_printed_digit_fails() {
     for case in &mut cases {
         for printed in &mut case.printed {
             // One unit of the last digit that is printed.
-            printed.values[(0, 0)] += 2.0 * printed.half_unit;
+            printed.values[(0, 0)] += 2.0 * printed.half_units[(0, 0)];
         }
     }
     let all = outcomes(naive, ScalarKind::F64, 1, &cases);
