@@ -252,7 +252,10 @@ pub enum Error {
 
 /// Where in a file: the names that are known, each with what it is of.
 fn place(names: &[(&str, &String)]) -> String {
-    let known: Vec<String> =
-        names.iter().filter(|(_, name)| *name != "-").map(|(what, name)| format!("{what} `{}`", visible(name))).collect();
+    let known: Vec<String> = names
+        .iter()
+        .filter(|(_, name)| *name != "-")
+        .map(|(what, name)| format!("{what} `{}`", visible(name)))
+        .collect();
     if known.is_empty() { String::new() } else { known.join(", ") + ": " }
 }

@@ -53,7 +53,8 @@ mod tests {
     /// XML 1.0, production 2.
     #[test]
     fn whatever_is_shown_may_stand_in_xml() {
-        let is_xml = |c: char| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+        let is_xml =
+            |c: char| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
         for c in ('\0'..=char::MAX).filter(|&c| !is_xml(c)) {
             assert!(visible(c).chars().all(is_xml), "{:x}", c as u32);
         }

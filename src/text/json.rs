@@ -48,7 +48,8 @@ fn hint(text: &str, at: usize, ended: bool) -> Option<(usize, String)> {
         return Some((at, "texts and keys stand in double quotes".into()));
     }
     let is_word = |c: char| c.is_ascii_alphanumeric() || "+-._".contains(c);
-    let start = text[..at].rfind(|c| !is_word(c)).map_or(0, |end| end + text[end..].chars().next().map_or(1, char::len_utf8));
+    let start =
+        text[..at].rfind(|c| !is_word(c)).map_or(0, |end| end + text[end..].chars().next().map_or(1, char::len_utf8));
     let word = &text[start..at + rest.find(|c| !is_word(c)).unwrap_or(rest.len())];
     let hint = match word.trim_start_matches(['-', '+']).to_ascii_lowercase().as_str() {
         "nan" | "inf" | "infinity" => "has no such number: numbers are finite",
@@ -98,7 +99,11 @@ mod tests {
         ] {
             let mistake = problem(text);
             assert_eq!((mistake.line, mistake.column), (line, column), "{text}: {}", mistake.problem);
-            assert!(mistake.problem.starts_with("not JSON: ") && mistake.problem.contains(part), "{text}: {}", mistake.problem);
+            assert!(
+                mistake.problem.starts_with("not JSON: ") && mistake.problem.contains(part),
+                "{text}: {}",
+                mistake.problem
+            );
         }
     }
 

@@ -8,7 +8,7 @@ mod utf8;
 
 pub(crate) use escape::{visible, visible_lines};
 pub(crate) use json::json_problem;
-pub(crate) use shell::shell_option;
+pub(crate) use shell::{shell_option, shell_word};
 pub(crate) use utf8::utf8;
 
 /// A mistake in a text, and where.

@@ -9,11 +9,12 @@ use super::escape::is_hidden;
 pub(crate) fn shell_option(option: &str, word: impl AsRef<OsStr>) -> String {
     let word = word.as_ref();
     let between = if word.as_encoded_bytes().starts_with(b"-") && word != "-" { '=' } else { ' ' };
-    format!(" --{option}{between}{}", quoted(word))
+    format!(" --{option}{between}{}", shell_word(word))
 }
 
 /// One word, whatever bytes are in it, that shows none of what could harm a screen.
-pub(super) fn quoted(word: &OsStr) -> String {
+pub(crate) fn shell_word(word: impl AsRef<OsStr>) -> String {
+    let word = word.as_ref();
     let bytes = word.as_encoded_bytes();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./#+,:@%".contains(c);
     match word.to_str() {
@@ -79,7 +80,7 @@ mod tests {
             "a\u{fffe}\u{ffff}b".as_bytes(),
         ];
         for word in words {
-            let quoted = quoted(OsStr::from_bytes(word));
+            let quoted = shell_word(OsStr::from_bytes(word));
             let script = format!("printf %s {quoted}");
             let script = if word.starts_with(b"-") { format!("printf %s -- {quoted} | tail -c +3") } else { script };
             let output = Command::new("sh").args(["-c", &script]).output().expect("there is a shell");

@@ -18,7 +18,7 @@ use crate::layer::Activation;
 use crate::text::{json_problem, utf8};
 
 /// Larger files are refused.
-const MAX_BYTES: u64 = 64 << 20;
+pub(crate) const MAX_BYTES: u64 = 64 << 20;
 /// Multiply-adds that one case may ask for: it is computed several times over, once by slow loops.
 const MAX_WORK: f64 = (1_u64 << 28) as f64;
 
@@ -88,6 +88,11 @@ fn read_text(path: &Path) -> Result<String> {
         });
     }
     utf8(std::fs::read(path).map_err(io)?).map_err(|mistake| mistake.of(&path.display().to_string()))
+}
+
+/// Parses the bytes of a fixture file, as [`parse`] does.
+pub(crate) fn parse_bytes(file: &str, bytes: Vec<u8>) -> Result<Vec<Case>> {
+    parse(file, &utf8(bytes).map_err(|mistake| mistake.of(file))?)
 }
 
 /// Parses the text of a fixture file; `file` is its name in messages.

@@ -10,6 +10,7 @@ pub mod cases;
 pub mod checks;
 pub mod compare;
 pub mod conformance;
+pub mod dispute;
 pub mod faults;
 mod fields;
 pub mod fixture;
