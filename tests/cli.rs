@@ -108,6 +108,52 @@ fn the_main_job_verifies_measures_and_names_the_fastest() {
         .stdout(contains("Fastest on this machine:").or(contains("too close to call")));
 }
 
+fn record() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("record/epyc-zen5-2cores.jsonl")
+}
+
+#[test]
+fn records_come_from_standard_input_too() {
+    let text = std::fs::read(record()).expect("it is there");
+    let select = ["-w", "layer", "-m", "step", "-s", "f64"];
+    let of_file = layerbench().arg("rank").arg(record()).args(select).assert().code(0);
+    let of_file = of_file.get_output().stdout.clone();
+    // In a pipe: nothing that a terminal of the C locale would not show, and no width that matters.
+    assert!(of_file.is_ascii() && !of_file.is_empty());
+    let piped =
+        layerbench().args(["rank", "-"]).args(select).env("LC_ALL", "C.UTF-8").write_stdin(text.clone()).assert();
+    assert_eq!(piped.code(0).get_output().stdout, of_file);
+    layerbench()
+        .arg("diff")
+        .arg(record())
+        .arg("-")
+        .write_stdin(text)
+        .assert()
+        .code(0)
+        .stdout(contains("no difference"));
+    layerbench().args(["diff", "-", "-"]).assert().code(2).stderr(contains("which can be read once"));
+    layerbench()
+        .args(["rank", "-"])
+        .write_stdin("{\"schema\": NaN}\n")
+        .assert()
+        .code(2)
+        .stderr(contains("error: standard input:1: it is no record: column 12: not JSON: `NaN`"));
+}
+
+#[test]
+fn names_in_records_do_no_harm_to_a_terminal() {
+    let text = std::fs::read_to_string(record()).expect("it is there");
+    let text = text.replace("\"naive\"", "\"na\\u001b[2J\\r\\u202eive\"");
+    for more in [&["-m", "step"][..], &["--cells"], &["-e", "na.*ive", "-m", "step", "-w", "two"]] {
+        let output = layerbench().args(["rank", "-"]).args(more).write_stdin(text.clone()).assert().code(0);
+        let shown = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+        assert!(
+            shown.contains(r"na\u{1b}[2J\r\u{202e}ive") && !shown.contains(['\u{1b}', '\r', '\u{202e}']),
+            "{shown}"
+        );
+    }
+}
+
 /// What is shown of an error does not depend on it.
 #[test]
 fn a_backtrace_hides_no_cause() {
@@ -131,6 +177,11 @@ fn every_verb_completes_the_names_of_backends() {
         assert!(script.matches("naive").count() >= 7, "{shell}");
         assert!(script.contains("t0_forward") && script.contains("l-layer") && script.contains("f32"), "{shell}");
     }
+}
+
+#[test]
+fn a_slip_in_a_thread_count_is_refused() {
+    layerbench().args(["measure", "--list", "-t", "1000000"]).assert().code(2).stderr(contains("expected at most"));
 }
 
 /// Sourced and asked, as bash does at a Tab.

@@ -139,7 +139,7 @@ fn verified<'a>(
         } else if passed < outcomes.len() {
             let reason = outcomes.iter().find(|outcome| outcome.status != Status::Passed).expect("not all passed");
             if matches!(reason.status, Status::Mistrusted(_)) && verdict == Verdict::Fine {
-                verdict = Verdict::NoVerdict;
+                verdict = Verdict::Inconclusive;
             }
             writeln!(out, "  {:<11} {name:<10} {}", reason.status, visible(reason.detail()))?;
         } else {

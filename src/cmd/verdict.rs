@@ -14,7 +14,7 @@ pub(crate) enum Verdict {
     /// A result is wrong.
     Incorrect,
     /// Nothing is wrong, and it means too little to say that all is right.
-    NoVerdict,
+    Inconclusive,
     /// Ctrl-C ended it, cleanly: what was done is saved.
     Interrupted,
 }
@@ -28,7 +28,7 @@ impl Verdict {
         match self {
             Verdict::Fine => 0,
             Verdict::Incorrect => 1,
-            Verdict::NoVerdict => 4,
+            Verdict::Inconclusive => 4,
             Verdict::Interrupted => interrupt::EXIT_CODE,
         }
     }
@@ -76,7 +76,7 @@ mod tests {
     fn a_wrong_result_outranks_an_error() {
         let broken = || Err(anyhow::anyhow!("the disk is full"));
         assert_eq!(Verdict::Incorrect.despite(broken()).ok(), Some(Verdict::Incorrect));
-        for verdict in [Verdict::Fine, Verdict::NoVerdict, Verdict::Interrupted] {
+        for verdict in [Verdict::Fine, Verdict::Inconclusive, Verdict::Interrupted] {
             assert!(verdict.despite(broken()).is_err());
             assert_eq!(verdict.despite(Ok(())).ok(), Some(verdict));
         }
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn the_table_names_every_code() {
-        let all = [Verdict::Fine, Verdict::Incorrect, Verdict::NoVerdict, Verdict::Interrupted];
+        let all = [Verdict::Fine, Verdict::Incorrect, Verdict::Inconclusive, Verdict::Interrupted];
         let codes: Vec<u8> = all.iter().map(|verdict| verdict.exit_code()).chain([ERROR]).collect();
         for (i, code) in codes.iter().enumerate() {
             assert!(!codes[..i].contains(code) && EXIT_CODES.contains(&format!(" {code} ")), "{code}");

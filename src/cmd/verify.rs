@@ -123,7 +123,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     let totals = report.totals();
     let verdict = match totals {
         Totals { failed: 1.., .. } => Verdict::Incorrect,
-        Totals { mistrusted: 1.., .. } => Verdict::NoVerdict,
+        Totals { mistrusted: 1.., .. } => Verdict::Inconclusive,
         _ => Verdict::Fine,
     };
     // Before any exit code: a gate reads the report of a failure. And where one cannot be written, the other is.

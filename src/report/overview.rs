@@ -87,3 +87,45 @@ fn grid(results: &Results, ranking: &Ranking, columns: &[Column], detail: Detail
     }
     grid
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::ranking::rank;
+    use crate::measure::journal;
+    use crate::scalar::ScalarKind;
+    use std::path::Path;
+
+    /// Of the main job's cells: both networks, three phases.
+    fn shown(screen: Screen) -> String {
+        let record = Path::new(env!("CARGO_MANIFEST_DIR")).join("record/epyc-zen5-2cores.jsonl");
+        let mut results = Results::new(journal::read(&record).expect("it is there"));
+        results.retain(|record| {
+            let cell = &record.cell;
+            cell.scalar == ScalarKind::F64
+                && ["two-layer", "l-layer"].contains(&&*cell.workload.name)
+                && cell.phase.name() != "train"
+        });
+        overview(&results, &rank(&results)[0], screen)
+    }
+
+    #[test]
+    fn every_width_is_kept_and_no_cell_is_lost() {
+        let longest = |text: &str| {
+            let lines = text.lines().filter(|line| !line.starts_with("too narrow"));
+            lines.map(|line| line.chars().count()).max().unwrap_or(0)
+        };
+        let whole = shown(Screen::PLAIN);
+        assert!(whole.is_ascii(), "{whole}");
+        let cells = |text: &str| text.matches("+-").count();
+        for width in [60, 80, 100, 120, 140, 160, 200] {
+            let text = shown(Screen { width: Some(width), unicode: false });
+            assert!(longest(&text) <= width, "{width}: {text}");
+            assert_eq!(cells(&text), cells(&whole), "{width}: {text}");
+            assert_eq!(text.contains("GFLOP/s;"), !text.contains(" GFLOP/s,"), "what is left out is said: {text}");
+        }
+        assert_eq!(shown(Screen { width: Some(longest(&whole)), unicode: false }), whole);
+        let drawn = shown(Screen { width: None, unicode: true });
+        assert_eq!(drawn.matches('±').count(), cells(&whole));
+    }
+}

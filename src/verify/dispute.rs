@@ -56,7 +56,8 @@ pub fn dispute(case: &Case, outcomes: &[Outcome]) -> Option<Dispute> {
             // What the backend itself says must be right.
             let bounded = truth.get(worst.what.strip_suffix(AS_PRINTED).unwrap_or(&worst.what))?;
             let error = (worst.got - bounded.value.get(worst.index)?).abs();
-            if !(error <= 2.0 * bounded.error[worst.index]) {
+            let is_right = error <= 2.0 * bounded.error[worst.index];
+            if !is_right {
                 return None;
             }
         }

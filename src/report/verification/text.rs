@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use super::{Verification, promise};
+use super::{Summary, Verification, promise};
 use crate::text::{visible, visible_lines};
 use crate::verify::Outcome;
+use crate::verify::checks::Tier;
 
 /// One outcome. A failure has the command that repeats it below.
 pub fn line(outcome: &Outcome, command: &str) -> String {
@@ -19,7 +20,15 @@ pub fn line(outcome: &Outcome, command: &str) -> String {
 
 impl fmt::Display for Verification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let summaries = self.summaries();
+        // Of fixtures alone there is no ratio, and no promise was tried.
+        let is_tried = |summary: &Summary<'_>| {
+            self.outcomes.iter().any(|outcome| {
+                (&*outcome.backend, outcome.scalar) == (summary.backend, summary.scalar)
+                    && outcome.executed > 0
+                    && outcome.tier != Some(Tier::T2)
+            })
+        };
+        let summaries: Vec<Summary<'_>> = self.summaries().into_iter().filter(is_tried).collect();
         if !summaries.is_empty() {
             writeln!(f, "\nsame bits for      largest error / bound")?;
         }
