@@ -14,7 +14,7 @@ const COLUMNS: [Column; 8] = [
     Column { key: "reason", title: "reason" },
 ];
 
-const EXPENDABLE: &[&str] = &["first_ns", "second_ns", "low", "high"];
+const EXPENDABLE: &[&[&str]] = &[&["first_ns", "second_ns"], &["low", "high"]];
 
 /// One row per cell; the ratio is the second time over the first.
 pub fn difference(differences: &[Difference]) -> Table {

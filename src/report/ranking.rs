@@ -17,7 +17,7 @@ const COLUMNS: [Column; 10] = [
     Column { key: "cells", title: "cells" },
 ];
 
-const EXPENDABLE: &[&str] = &["cells", "score", "to_first_low", "to_first_high"];
+const EXPENDABLE: &[&[&str]] = &[&["cells"], &["score"], &["to_first_low", "to_first_high"]];
 
 /// All rankings, one below the other; the phase `overall` is over all phases.
 pub fn ranking(rankings: &[Ranking]) -> Table {

@@ -9,8 +9,8 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// The rows; each has a value per column.
     pub rows: Vec<Vec<Value>>,
-    /// Keys of columns that a narrow screen goes without, the least important one first.
-    pub expendable: &'static [&'static str],
+    /// Keys of columns that a narrow screen goes without, the least important ones first; what means nothing alone goes together.
+    pub expendable: &'static [&'static [&'static str]],
 }
 
 impl Table {

@@ -11,15 +11,15 @@ pub(super) fn render(table: &Table, screen: Screen) -> String {
     let mut shown = table.clone();
     let mut left_out = Vec::new();
     let mut grid = grid(&shown, screen);
-    for key in table.expendable {
+    for keys in table.expendable {
         if screen.fits(&grid) {
             break;
         }
-        if let Some(index) = shown.columns.iter().position(|column| column.key == *key) {
+        while let Some(index) = shown.columns.iter().position(|column| keys.contains(&column.key)) {
             left_out.push(shown.columns.remove(index).title);
             shown.rows.iter_mut().for_each(|row| drop(row.remove(index)));
-            grid = self::grid(&shown, screen);
         }
+        grid = self::grid(&shown, screen);
     }
     screen.wrap(&mut grid);
     let mut text = format!("{grid}\n");
