@@ -4,10 +4,12 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::backend::Registry;
 use crate::cmd;
+use crate::cmd::verdict::{ERROR, EXIT_CODES, tell};
+use crate::report::Screen;
 
 #[derive(Parser)]
 #[command(
@@ -16,7 +18,6 @@ use crate::cmd;
     about,
     long_about = "Validates and benchmarks interchangeable implementations of a dense neural-network layer.\n\n\
                   Without a verb: verifies every available backend, measures the reference workload, and prints the ranking.",
-    after_help = "Exit codes: 0 fine, 1 a result is wrong, 2 usage or environment, 130 interrupted.",
     args_conflicts_with_subcommands = true
 )]
 struct Cli {
@@ -74,27 +75,44 @@ enum Verb {
 /// }
 /// ```
 pub fn main_with(registry: Registry) -> ExitCode {
-    ExitCode::from(run(&registry, std::env::args_os(), &mut UntilClosed(Some(io::stdout().lock()))))
+    let mut out = UntilClosed(Some(io::stdout().lock()));
+    ExitCode::from(run_on(Screen::of_stdout(), &registry, std::env::args_os(), &mut out))
+}
+
+/// The command line, with the exit codes in each verb's help.
+fn command() -> Command {
+    let with_codes = |command: Command| command.after_help(EXIT_CODES);
+    with_codes(Cli::command()).mut_subcommands(with_codes)
 }
 
 /// The same with given arguments and output; returns the exit code. Verbs that measure or read HDF5 files do it in children of the
 /// current executable, whose `main` must lead to [`main_with`].
 pub fn run(registry: &Registry, arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Write) -> u8 {
-    let cli = match Cli::try_parse_from(arguments) {
+    run_on(Screen::PLAIN, registry, arguments, out)
+}
+
+fn run_on(
+    screen: Screen,
+    registry: &Registry,
+    arguments: impl IntoIterator<Item = OsString>,
+    out: &mut dyn Write,
+) -> u8 {
+    let parsed = command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
             // `--help` and `--version` come here too, for standard output and with code 0.
             let _ = error.print();
-            return error.exit_code().clamp(0, 2) as u8;
+            return if error.use_stderr() { ERROR } else { 0 };
         }
     };
     let outcome = match cli.verb {
-        None => cmd::main_job::run(&cli.main_job, registry, out),
+        None => cmd::main_job::run(&cli.main_job, registry, out, screen),
         Some(Verb::List(args)) => cmd::list::run(&args, registry, out),
         Some(Verb::Verify(args)) => cmd::verify::run(&args, registry, out),
-        Some(Verb::Measure(args)) => cmd::measure::run(&args, registry, out),
-        Some(Verb::Rank(args)) => cmd::rank::run(&args, out),
-        Some(Verb::Diff(args)) => cmd::diff::run(&args, out),
+        Some(Verb::Measure(args)) => cmd::measure::run(&args, registry, out, screen),
+        Some(Verb::Rank(args)) => cmd::rank::run(&args, out, screen),
+        Some(Verb::Diff(args)) => cmd::diff::run(&args, out, screen),
         Some(Verb::Train(args)) => cmd::train::run(&args, registry, out),
         Some(Verb::Predict(args)) => cmd::predict::run(&args, registry, out),
         Some(Verb::Doctor(args)) => cmd::doctor::run(&args, out),
@@ -102,27 +120,18 @@ pub fn run(registry: &Registry, arguments: impl IntoIterator<Item = OsString>, o
         Some(Verb::GemmProbe(args)) => cmd::gemm_probe::run(&args, out),
         Some(Verb::ReadPictures(args)) => cmd::pictures::run(&args, out),
         Some(Verb::Plot(args)) => cmd::plot::run(&args, out),
-        Some(Verb::Completions(args)) => cmd::completions::run(&args, &Cli::command(), out),
-        Some(Verb::Man(args)) => cmd::man::run(&args, Cli::command(), out),
+        Some(Verb::Completions(args)) => cmd::completions::run(&args, &command(), registry, out),
+        Some(Verb::Man(args)) => cmd::man::run(&args, command(), out),
         Some(Verb::MeasureCell) => cmd::measure_cell::run(registry),
     };
-    let outcome = outcome.and_then(|verdict| Ok(out.flush().map(|()| verdict)?));
+    let outcome = outcome.and_then(|verdict| verdict.despite(out.flush().map_err(Into::into)));
     match outcome {
         Ok(verdict) => verdict.exit_code(),
         Err(error) => {
-            eprintln!("error: {}", told(&error));
-            2
+            tell(&error);
+            ERROR
         }
     }
-}
-
-/// An error and its causes, less those that are told already: many errors name their cause themselves.
-fn told(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
-        "" => cause,
-        text if text.contains(&cause) => told,
-        text => format!("{text}: {cause}"),
-    })
 }
 
 /// Output until its reader has seen enough (`layerbench verify | head -1`). From then on nothing is written, and the work goes on: its
@@ -174,16 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn no_cause_is_told_twice() {
-        let cause = || std::io::Error::new(io::ErrorKind::NotFound, "it is gone");
-        let plain = anyhow::Error::new(cause()).context("cannot read a.txt");
-        assert_eq!(told(&plain), "cannot read a.txt: it is gone");
-        let own = crate::Error::Io { action: "read", path: "a.txt".into(), source: cause() };
-        assert_eq!(told(&anyhow::Error::new(own)), "cannot read a.txt: it is gone");
-    }
-
-    #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 }

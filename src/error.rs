@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::scalar::ScalarKind;
+use crate::text::visible;
 
 /// Shorthand for results of this library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -120,7 +121,7 @@ pub enum Error {
     },
 
     /// A picture, or a set of pictures, that cannot be used.
-    #[error("{path}: {problem}")]
+    #[error("{}: {problem}", visible(.path.display()))]
     Data {
         /// The file.
         path: PathBuf,
@@ -129,7 +130,7 @@ pub enum Error {
     },
 
     /// A model or checkpoint file that cannot be used.
-    #[error("{path}: {problem}")]
+    #[error("{}: {problem}", visible(.path.display()))]
     Model {
         /// The file.
         path: PathBuf,
@@ -138,7 +139,10 @@ pub enum Error {
     },
 
     /// A file's bytes are not those that were asked for.
-    #[error("{path}: its SHA-256 is {found}, expected {expected}: the file was altered, or it is another one")]
+    #[error(
+        "{}: its SHA-256 is {found}, expected {expected}: the file was altered, or it is another one",
+        visible(.path.display())
+    )]
     Digest {
         /// The file.
         path: PathBuf,
@@ -160,20 +164,33 @@ pub enum Error {
     },
 
     /// A fixture file that does not follow the format.
-    #[error("{file}: case `{case}`, key `{key}`: {problem}")]
+    #[error("{}: {}{problem}", visible(.file), place(&[("case", .case), ("key", .key)]))]
     Fixture {
         /// The file, or `embedded:` and its name.
         file: String,
         /// The case's name, `#3` for the third unnamed one, or `-` for the file as a whole.
         case: String,
-        /// The offending key.
+        /// The offending key, or `-` where it is none in particular.
         key: String,
         /// What was expected and what was found.
         problem: String,
     },
 
+    /// A text file that is not written in its language, or not in UTF-8.
+    #[error("{}, line {line}, column {column}: {problem}", visible(.file))]
+    Syntax {
+        /// The file, or the name of an embedded one.
+        file: String,
+        /// The line, from 1.
+        line: usize,
+        /// The character in it, from 1.
+        column: usize,
+        /// What was found, and how to mend it.
+        problem: String,
+    },
+
     /// A cost file that does not follow the format.
-    #[error("{path}, line {line}: {problem}")]
+    #[error("{}, line {line}: {problem}", visible(.path.display()))]
     Costs {
         /// The file.
         path: PathBuf,
@@ -191,7 +208,7 @@ pub enum Error {
     },
 
     /// A workload file that does not follow the format (docs/workloads.md).
-    #[error("{file}: workload `{workload}`: {problem}")]
+    #[error("{}: {}{problem}", visible(.file), place(&[("workload", .workload)]))]
     Workload {
         /// The file, or the name of an embedded one.
         file: String,
@@ -202,7 +219,7 @@ pub enum Error {
     },
 
     /// A record file with a line that is no record (docs/records.md).
-    #[error("{path}:{line}: {problem}")]
+    #[error("{}:{line}: {problem}", visible(.path.display()))]
     Record {
         /// The file.
         path: PathBuf,
@@ -213,7 +230,7 @@ pub enum Error {
     },
 
     /// The operating system refused a file operation.
-    #[error("cannot {action} {path}: {source}")]
+    #[error("cannot {action} {}: {source}", visible(.path.display()))]
     Io {
         /// What was tried: `read`, `write`, ...
         action: &'static str,
@@ -231,4 +248,14 @@ pub enum Error {
         /// What it reported.
         reason: String,
     },
+}
+
+/// Where in a file: the names that are known, each with what it is of.
+fn place(names: &[(&str, &String)]) -> String {
+    let known: Vec<String> = names
+        .iter()
+        .filter(|(_, name)| *name != "-")
+        .map(|(what, name)| format!("{what} `{}`", visible(name)))
+        .collect();
+    if known.is_empty() { String::new() } else { known.join(", ") + ": " }
 }

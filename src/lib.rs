@@ -27,7 +27,7 @@
 //! | [`layer`] | the layer trait, its contracts, activations, parameters |
 //! | [`child`] | how a process that may crash, hang or babble is started, talked to, limited and ended |
 //! | [`machine`] | what this computer is and can do at most: facts, measured peak and bandwidth |
-//! | [`scalar`], [`error`] | `f32`/`f64`; the one error type |
+//! | [`scalar`], [`error`], `text` | `f32`/`f64`; the one error type; foreign text: escaped, quoted, and where it is wrong |
 //!
 //! # Which way to read
 //!
@@ -51,6 +51,7 @@ pub mod notebook;
 pub mod report;
 pub mod scalar;
 pub mod store;
+mod text;
 pub mod train;
 pub mod verify;
 pub mod workload;

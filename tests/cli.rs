@@ -19,6 +19,14 @@ fn fixture(name: &str) -> String {
 #[test]
 fn help_and_version_are_fine() {
     layerbench().arg("--help").assert().code(0).stdout(contains("verify").and(contains("Exit codes")));
+    for verb in
+        ["list", "verify", "measure", "rank", "diff", "train", "predict", "plot", "doctor", "completions", "man"]
+    {
+        let help = layerbench().args([verb, "--help"]).assert().code(0);
+        let help = String::from_utf8_lossy(&help.get_output().stdout).replace('\n', " ");
+        assert!(help.contains("Exit codes: 0 fine, 1 a result is wrong") && help.contains("130 interrupted"), "{verb}");
+    }
+    layerbench().arg("man").assert().code(0).stdout(contains("Exit codes").count(12));
     layerbench().arg("--version").assert().code(0).stdout(contains(env!("CARGO_PKG_VERSION")));
 }
 
@@ -80,6 +88,12 @@ fn a_malformed_fixture_is_exit_code_2_with_file_case_and_key() {
         .code(2)
         .stdout("")
         .stderr(contains(format!("error: {}: case `mine`, key `inputs.Z`: it is missing", path.display())));
+    layerbench()
+        .args(["verify", "--fixtures", "-"])
+        .write_stdin("{\n \"format\": 1, // mine\n}")
+        .assert()
+        .code(2)
+        .stderr(contains("error: standard input, line 2, column 15: not JSON: it has no comments"));
     layerbench().args(["verify", "--fixtures", "no-such-file.json"]).assert().code(2).stderr(contains("no-such-file"));
 }
 
@@ -92,6 +106,101 @@ fn the_main_job_verifies_measures_and_names_the_fastest() {
         .code(0)
         .stdout(contains("PASSED      ndarray").and(contains("GFLOP/s")).and(contains("GB/s")))
         .stdout(contains("Fastest on this machine:").or(contains("too close to call")));
+}
+
+fn record() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("record/epyc-zen5-2cores.jsonl")
+}
+
+#[test]
+fn records_come_from_standard_input_too() {
+    let text = std::fs::read(record()).expect("it is there");
+    let select = ["-w", "layer", "-m", "step", "-s", "f64"];
+    let of_file = layerbench().arg("rank").arg(record()).args(select).assert().code(0);
+    let of_file = of_file.get_output().stdout.clone();
+    // In a pipe: nothing that a terminal of the C locale would not show, and no width that matters.
+    assert!(of_file.is_ascii() && !of_file.is_empty());
+    let piped =
+        layerbench().args(["rank", "-"]).args(select).env("LC_ALL", "C.UTF-8").write_stdin(text.clone()).assert();
+    assert_eq!(piped.code(0).get_output().stdout, of_file);
+    layerbench()
+        .arg("diff")
+        .arg(record())
+        .arg("-")
+        .write_stdin(text)
+        .assert()
+        .code(0)
+        .stdout(contains("no difference"));
+    layerbench().args(["diff", "-", "-"]).assert().code(2).stderr(contains("which can be read once"));
+    layerbench()
+        .args(["rank", "-"])
+        .write_stdin("{\"schema\": NaN}\n")
+        .assert()
+        .code(2)
+        .stderr(contains("error: standard input:1: it is no record: column 12: not JSON: `NaN`"));
+}
+
+#[test]
+fn names_in_records_do_no_harm_to_a_terminal() {
+    let text = std::fs::read_to_string(record()).expect("it is there");
+    let text = text.replace("\"naive\"", "\"na\\u001b[2J\\r\\u202eive\"");
+    for more in [&["-m", "step"][..], &["--cells"], &["-e", "na.*ive", "-m", "step", "-w", "two"]] {
+        let output = layerbench().args(["rank", "-"]).args(more).write_stdin(text.clone()).assert().code(0);
+        let shown = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+        assert!(
+            shown.contains(r"na\u{1b}[2J\r\u{202e}ive") && !shown.contains(['\u{1b}', '\r', '\u{202e}']),
+            "{shown}"
+        );
+    }
+}
+
+/// What is shown of an error does not depend on it.
+#[test]
+fn a_backtrace_hides_no_cause() {
+    for args in
+        [&["verify", "--fixtures", "no-such.json"][..], &["rank", "no-such.jsonl"], &["train", "--backend", "x"]]
+    {
+        let of = |value: &str| {
+            let output = layerbench().env("RUST_BACKTRACE", value).env("RUST_LIB_BACKTRACE", value).args(args).assert();
+            String::from_utf8_lossy(&output.code(2).get_output().stderr).into_owned()
+        };
+        assert!(of("1") == of("0") && of("1").starts_with("error: ") && of("1").lines().count() == 1, "{}", of("1"));
+    }
+}
+
+#[test]
+fn every_verb_completes_the_names_of_backends() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = layerbench().args(["completions", shell]).assert().code(0);
+        let script = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+        // The main job, verify, measure, rank, diff, train, predict.
+        assert!(script.matches("naive").count() >= 7, "{shell}");
+        assert!(script.contains("t0_forward") && script.contains("l-layer") && script.contains("f32"), "{shell}");
+    }
+}
+
+#[test]
+fn a_slip_in_a_thread_count_is_refused() {
+    layerbench().args(["measure", "--list", "-t", "1000000"]).assert().code(2).stderr(contains("expected at most"));
+}
+
+/// Sourced and asked, as bash does at a Tab.
+#[test]
+fn bash_offers_backends_after_the_option() {
+    let script = layerbench().args(["completions", "bash"]).assert().code(0).get_output().stdout.clone();
+    for (words, index) in
+        [("layerbench verify --backend ''", 3), ("layerbench train --backend ra", 3), ("layerbench --backend ''", 2)]
+    {
+        let ask = format!(
+            "source /dev/stdin; COMP_WORDS=({words}); COMP_CWORD={index}; _layerbench layerbench \"${{COMP_WORDS[{index}]}}\"              \"${{COMP_WORDS[{}]}}\"; echo \"${{COMPREPLY[@]}}\"",
+            index - 1
+        );
+        let mut bash = Command::new("bash");
+        let output = bash.args(["--norc", "-c", &ask]).write_stdin(script.clone()).output().expect("there is a bash");
+        let offered = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(offered.contains("rayon") && !offered.contains("--"), "{words}: {offered}");
+        assert_eq!(offered.contains("naive"), words.ends_with("''"), "{words}: {offered}");
+    }
 }
 
 fn train(args: &[&str]) -> assert_cmd::assert::Assert {
@@ -137,6 +246,7 @@ fn what_makes_no_sense_is_refused_before_training_with_exit_code_2() {
         (&["--backend", "cublas"][..], "no backend is called `cublas`; there are: naive"),
         (&["--backend", "naive", "--threads", "2"], "cannot run on 2 threads"),
         (&["--backend", "naive", "--threads", "0"], "--threads"),
+        (&["--backend", "rayon", "--threads", "1000000"], "1000000 threads were asked for; expected at most"),
         (&["--backend", "naive", "--lr", "nan"], "the learning rate is NaN"),
         (&["--backend", "naive", "--lr", "-1"], "the learning rate is -1"),
         (&["--backend", "naive", "--lr", "inf"], "the learning rate is inf"),

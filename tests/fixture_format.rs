@@ -42,12 +42,14 @@ fn mistakes_are_named_with_case_and_key() {
         (LINEAR, r#""Z": [[4.5, 6.5]]"#, r#""Y": [[4.5, 6.5]]"#, "expected.Y", "returns Z"),
         (LINEAR, r#""Z": [[4.5, 6.5]]"#, r#""Z": [[4.5]]"#, "expected.Z", "shape (1, 1)"),
         (LINEAR, r#"{"Z": [[4.5, 6.5]]}"#, "{}", "expected", "nothing would be checked"),
+        (LINEAR, r#"{"Z": [[4.5, 6.5]]}"#, r#"{}, "printed": {}"#, "expected", "nothing would be checked"),
         (LINEAR, r#", "expected": {"Z": [[4.5, 6.5]]}"#, "", "expected", "missing"),
         (LINEAR, r#""name": "c""#, r#""name": "c", "tolerance": -1"#, "tolerance", "not negative"),
         (LINEAR, r#""name": "c""#, r#""name": "c", "tolerance": "big""#, "tolerance", "expected a number"),
         (LINEAR, r#""name": "c""#, r#""name": "c", "gradient_names": "x""#, "gradient_names", "mathematical"),
         (LINEAR, r#""name": "c""#, r#""name": "c", "printed": {"o": {"Z": "[[1.0]]"}}"#, "printed.o.Z", "1 numbers"),
-        (LINEAR, r#""name": "c""#, r#""name": "c", "printed": {"o": {"Q": "1"}}"#, "printed.o.Q", "no such name"),
+        (LINEAR, r#""name": "c""#, r#""name": "c", "printed": {"o": {"Q": "1"}}"#, "printed.o.Q", "returns Z"),
+        (LINEAR, r#""name": "c""#, r#""name": "c", "printed": {"o": {"Z": "[1 ... 2]"}}"#, "printed.o.Z", "left out"),
         (LINEAR, r#""name": "c""#, r#""name": "c", "printed": {"o": {"Z": "[a b]"}}"#, "printed.o.Z", "not numbers"),
         (MODEL, r#""b2": [[0]]"#, r#""b2": [[0]], "W4": [[1]]"#, "inputs.parameters.W4", "unknown"),
         (MODEL, r#""W2": [[1, 1]]"#, r#""W2": [[1]]"#, "inputs.parameters.W2", "one per unit below"),
@@ -83,8 +85,12 @@ fn mistakes_are_named_with_case_and_key() {
 #[test]
 fn mistakes_of_the_whole_file_are_named() {
     for (text, part) in [
-        ("", "not JSON"),
-        ("{", "not JSON"),
+        ("", "line 1, column 1: not JSON: it is empty"),
+        ("{", "line 1, column 2: not JSON: it ends too early"),
+        (&file(&LINEAR.replace("0.5", "NaN")), "line 2, column 61: not JSON: `NaN`"),
+        (&file(&LINEAR.replace("[[0.5]]", "[[0.5],]")), "line 2, column 65: not JSON: a comma that nothing follows"),
+        (&file(&format!("// mine\n{LINEAR}")), "line 1, column 25: not JSON: it has no comments"),
+        (&format!("\u{feff}{}", file(LINEAR)), "line 1, column 1: not JSON: it begins with a byte order mark"),
         ("[]", "an object with"),
         (r#"{"cases": []}"#, "key `format`"),
         (r#"{"format": 2, "cases": []}"#, "key `format`"),
@@ -92,11 +98,11 @@ fn mistakes_of_the_whole_file_are_named() {
         (r#"{"format": 1, "cases": []}"#, "nothing would be checked"),
         (r#"{"format": 1, "cases": [7]}"#, "case `#1`"),
         (&file(&format!("{LINEAR}, {LINEAR}")), "another case has this name"),
-        (&file(&LINEAR.replace("4.5, 6.5", "1e999, 6.5")), "not JSON: number out of range"),
+        (&file(&LINEAR.replace("4.5, 6.5", "1e999, 6.5")), "line 2, column 93: not JSON: number out of range"),
         (&"[".repeat(100_000), "not JSON: recursion limit"),
     ] {
         let message = parse("f.json", text).expect_err(text).to_string();
-        assert!(message.starts_with("f.json: ") && message.contains(part), "{message}");
+        assert!(message.starts_with("f.json") && message.contains(part) && !message.contains("`-`"), "{message}");
     }
 }
 
@@ -114,7 +120,10 @@ fn folders_are_read_and_other_json_is_passed_over() {
     assert_eq!(found.passed_over, [folder.path().join("other.json")]);
     assert!(matches!(read(&folder.path().join("none.json")), Err(Error::Io { .. })));
     write("broken.json", "{");
-    assert!(matches!(read(folder.path()), Err(Error::Fixture { .. })), "a broken file must not be passed over");
+    assert!(matches!(read(folder.path()), Err(Error::Syntax { .. })), "a broken file must not be passed over");
+    std::fs::write(folder.path().join("broken.json"), b"\xff\xfe{\0").expect("written");
+    let message = read(&folder.path().join("broken.json")).expect_err("UTF-16").to_string();
+    assert!(message.contains("line 1, column 1: it is UTF-16"), "{message}");
 }
 
 #[test]
@@ -123,4 +132,12 @@ fn numbers_are_read_exactly() {
     let cases = parse("f.json", &text).expect("well-formed");
     let numbers: Vec<_> = cases[0].expected["Z"].iter().map(|z| z.to_bits()).collect();
     assert_eq!(numbers, [0.1_f64.to_bits(), 0x000f_ffff_ffff_ffff]);
+}
+
+/// Where only a print is known, it is enough.
+#[test]
+fn printed_may_stand_for_expected() {
+    let printed = LINEAR.replace(r#""expected": {"Z": [[4.5, 6.5]]}"#, r#""printed": {"o": {"Z": "[[4.5 6.5]]"}}"#);
+    let cases = parse("f.json", &file(&printed)).expect("well-formed");
+    assert!(cases[0].expected.is_empty() && cases[0].printed.len() == 1);
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use layerbench::network::{Architecture, Init, NumpyRandom, Parameters};
 use layerbench::verify::cases::Depth;
 use layerbench::verify::checks::Tier;
-use layerbench::verify::fixture::embedded;
+use layerbench::verify::fixture::{embedded, parse};
 use layerbench::verify::golden::Case;
 use layerbench::verify::{Outcome, Status, Suite};
 use layerbench::{Entry, Registry, ScalarKind};
@@ -81,12 +81,45 @@ fn a_wrong_printed_digit_fails() {
     for case in &mut cases {
         for printed in &mut case.printed {
             // One unit of the last digit that is printed.
-            printed.values[(0, 0)] += 2.0 * printed.half_unit;
+            printed.values[(0, 0)] += 2.0 * printed.half_units[(0, 0)];
         }
     }
     let all = outcomes(naive, ScalarKind::F64, 1, &cases);
     for outcome in &all[..cases.len()] {
         assert!(outcome.failed(), "{} passed with a wrong printed digit", outcome.check);
+    }
+}
+
+/// The very digits of a print, whatever its precision, are right; one unit more in the last is not.
+#[test]
+fn a_print_is_held_to_half_a_unit_of_its_last_digit() {
+    let registry = Registry::builtin();
+    let naive = registry.get("naive").expect("built in");
+    let text = |printed: &str, expected: &str| {
+        format!(
+            r#"{{"format": 1, "cases": [{{"name": "c", "function": "linear_forward",
+            "inputs": {{"A": [[1.0, 0.0], [0.0, 1.0]], "W": [[12345.678912345, -0.9772778798]], "b": [[0.0]]}}{expected},
+            "printed": {{"cell": {{"Z": "{printed}"}}}}}}]}}"#
+        )
+    };
+    let full = r#", "expected": {"Z": [[12345.678912345, -0.9772778798]]}"#;
+    for (right, wrong) in [
+        ("[[1.23456789e+04 -9.77277880e-01]]", "[[1.23456789e+04 -9.77277881e-01]]"),
+        ("[[1.2346e+04 -9.7728e-01]]", "[[1.2347e+04 -9.7728e-01]]"),
+        ("[[12345.6789 -0.9773]]", "[[12345.6789 -0.9772]]"),
+        ("[[12345.67891235    -0.97727788]]", "[[12345.67891236    -0.97727788]]"),
+        ("array([[ 1.2346e+04, -9.7728e-01]])", "array([[ 1.2346e+04, -9.7729e-01]])"),
+        ("[[12346. -1.]]", "[[12345. -1.]]"),
+    ] {
+        for expected in ["", full] {
+            for scalar in ScalarKind::ALL {
+                for (printed, is_right) in [(right, true), (wrong, false)] {
+                    let cases = parse("f", &text(printed, expected)).expect("well-formed");
+                    let outcome = &outcomes(naive, scalar, 1, &cases)[0];
+                    assert_eq!(outcome.status == Status::Passed, is_right, "{printed} {scalar}: {}", outcome.detail());
+                }
+            }
+        }
     }
 }
 

@@ -117,6 +117,9 @@ fn what_checks_nothing_or_makes_no_sense_is_exit_code_2() {
         (&["--backend", "naive", "--tier", "t3", "--output", "/"], "it is a folder"),
         (&["--faults", "--backend", "naive"], "cannot be used with"),
         (&["--require", "cublas"], "no backend is called `cublas`"),
+        (&["--threads", "0"], "--threads"),
+        (&["--threads", "1000000"], "1000000 threads were asked for; expected at most"),
+        (&["--fixtures", "-", "--fixtures", "-"], "which can be read once"),
     ] {
         verify(bad).code(2).stderr(contains(part));
     }
@@ -140,4 +143,115 @@ fn list_names_every_check() {
     for check in layerbench::verify::checks::all() {
         assert!(text.contains(check.name) && text.contains(check.demand), "{}", check.name);
     }
+}
+
+/// A case with that name and that Z, where 4.5 and 6.5 are right.
+fn case(name: &str, z: &str) -> String {
+    let name = serde_json::to_string(name).expect("text");
+    let inputs = r#"{"A": [[1.0, 2.0], [3.0, 4.0]], "W": [[1.0, 1.0]], "b": [[0.5]]}"#;
+    format!(r#"{{"name": {name}, "function": "linear_forward", "inputs": {inputs}, "expected": {{"Z": {z}}}}}"#)
+}
+
+fn write_cases(folder: &Path, name: &str, cases: &[String]) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, format!(r#"{{"format": 1, "cases": [{}]}}"#, cases.join(", "))).expect("written");
+    path.display().to_string()
+}
+
+const RIGHT: &str = "[[4.5, 6.5]]";
+
+#[test]
+fn fixtures_are_run_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = write_cases(folder.path(), "two.json", &[case("one", RIGHT), case("two", RIGHT)]);
+    let fixtures = ["--backend", "naive", "--fixtures", &file];
+    let with = |more: &[&str]| verify(&[&fixtures[..], more].concat()).code(0);
+    // A fixture says nothing of how exact a backend is.
+    with(&[])
+        .stdout(contains("\n4 passed, 0 failed, 0 skipped, 0 unavailable; 4 cases\n").and(contains("exact").count(4)));
+    with(&["--check", "two"]).stdout(contains("\n2 passed, 0 failed"));
+    with(&["--check", "two", "--check", "t0_workload"]).stdout(contains("\n4 passed, 0 failed"));
+    with(&["--tier", "t3"]).stdout(contains("\n8 passed, 0 failed"));
+    let text = std::fs::read(&file).expect("just written");
+    let mut command = Command::cargo_bin("layerbench").expect("it was built");
+    command.args(["verify", "--backend", "naive", "--fixtures", "-"]).write_stdin(text);
+    command.assert().code(0).stdout(contains("\n4 passed, 0 failed"));
+}
+
+#[test]
+fn failures_stand_at_the_end_and_a_file_that_is_alone_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = write_cases(folder.path(), "f.json", &[case("bad", "[[4.5001, 6.5]]"), case("good", RIGHT)]);
+    let output = verify(&["--fixtures", &file]).code(1);
+    let text = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+    let (_, end) = text.split_once("\nfailures\n").expect("they are repeated");
+    let backends = layerbench::Registry::builtin().entries().len();
+    assert_eq!(end.matches("FAILED").count(), 2 * backends, "{text}");
+    assert_eq!(end.matches("repeat: layerbench verify").count(), 2 * backends, "{text}");
+    let line = format!("bad: Z[0,0]: all {backends} backends say 4.5, your file 4.5001: ");
+    assert_eq!(end.matches(&line).count(), 1, "{text}");
+}
+
+/// Names and paths that a shell would take apart; the printed command is pasted into one.
+#[test]
+fn the_repeat_command_survives_a_shell() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let names = ["it's \"mine\"", "", "-x", "$HOME `id`", "a\u{1b}[31m\u{202e}b", "two\nlines\n"];
+    for (name, file) in
+        names.iter().zip(["my case.json", "it's.json", "-y.json", "$x.json", "a\u{1b}b.json", "n\n.json"])
+    {
+        let file = write_cases(folder.path(), file, &[case(name, "[[4.5, 7.5]]"), case("other", RIGHT)]);
+        let file = Path::new(&file).file_name().expect("a name").to_str().expect("UTF-8").to_owned();
+        let mut command = Command::cargo_bin("layerbench").expect("it was built");
+        let program = command.get_program().to_owned();
+        command.current_dir(folder.path()).args(["verify", "--backend", "naive", "--scalar", "f64"]);
+        let output = command.arg(format!("--fixtures={file}")).assert().code(1);
+        let text = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+        assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text:?}");
+        let (_, repeat) = text.split_once("repeat: layerbench ").expect("there is a command");
+        let (repeat, _) = repeat.split_once("\nPASSED").expect("the other case comes next");
+        let mut shell = Command::new("sh");
+        shell.current_dir(folder.path()).args(["-c", &format!("\"$0\" {repeat}")]).arg(&program);
+        shell.assert().code(1).stdout(contains("\n0 passed, 1 failed, 0 skipped"));
+    }
+}
+
+/// Whatever is in a name, a parser takes the report.
+#[test]
+fn any_name_is_well_formed_xml() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let name = "a\u{fffe}\u{ffff}\u{1}\u{1b}\u{7f}]]>&<\"'\r\n\tb";
+    let file = write_cases(folder.path(), "f.json", &[case(name, "[[4.5, 7.5]]")]);
+    let output = verify(&["--backend", "naive", "--fixtures", &file, "--format", "junit"]).code(1);
+    let xml = String::from_utf8(output.get_output().stdout.clone()).expect("UTF-8");
+    let is_xml =
+        |c: char| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+    assert!(xml.chars().all(is_xml) && xml.contains(r"a\u{fffe}\u{ffff}\u{1}\u{1b}\u{7f}]]"), "{xml}");
+}
+
+/// A failure is told by its exit code although its report cannot be written.
+#[test]
+fn a_wrong_result_outranks_a_report_that_cannot_be_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (z, code) in [("[[4.5, 7.5]]", 1), (RIGHT, 2)] {
+        let file = write_cases(folder.path(), "f.json", &[case("c", z)]);
+        verify(&["--backend", "naive", "--fixtures", &file, "--output", "/dev/full"])
+            .code(code)
+            .stdout(contains("passed, "))
+            .stderr(contains("error: cannot write to /dev/full"));
+    }
+}
+
+/// Nothing failed, and what passed means too little.
+#[test]
+fn mistrusted_is_exit_code_4() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let zeros = case("zeros", "[[0, 0]]").replace("[[1.0, 1.0]]", "[[0.0, 0.0]]").replace("[[0.5]]", "[[0.0]]");
+    let alone = write_cases(folder.path(), "alone.json", std::slice::from_ref(&zeros));
+    let beside = write_cases(folder.path(), "beside.json", &[zeros.clone(), case("good", RIGHT)]);
+    for file in [&alone, &beside] {
+        verify(&["--backend", "naive", "--fixtures", file]).code(4).stdout(contains("2 mistrusted"));
+    }
+    let failing = write_cases(folder.path(), "failing.json", &[zeros, case("bad", "[[4.5, 7.5]]")]);
+    verify(&["--backend", "naive", "--fixtures", &failing]).code(1);
 }

@@ -3,14 +3,15 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use crate::cmd::input::expect_one_stdin;
 use crate::cmd::measure::Selection;
 use crate::cmd::{Verdict, results};
 use crate::compare::difference::{differences, noise};
-use crate::report::{self, Format};
+use crate::report::{self, Format, Screen};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The record file to start from
+    /// The record file to start from; one of the two may be `-`, standard input
     #[arg(value_name = "FIRST")]
     first: PathBuf,
     /// The one that is held against it
@@ -23,11 +24,12 @@ pub(crate) struct Args {
     format: Format,
 }
 
-pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+pub(crate) fn run(args: &Args, out: &mut dyn Write, screen: Screen) -> anyhow::Result<Verdict> {
+    expect_one_stdin([&args.first, &args.second])?;
     let read = |path: &PathBuf| results(std::slice::from_ref(path), &args.selection);
     let (first, second) = (read(&args.first)?, read(&args.second)?);
     let differences = differences(&first, &second);
-    write!(out, "{}", args.format.render(&report::difference(&differences)))?;
+    write!(out, "{}", args.format.render(&report::difference(&differences), screen))?;
     if args.format == Format::Text {
         let count = |name| differences.iter().filter(|difference| difference.verdict.name() == name).count();
         let counts =

@@ -5,6 +5,7 @@ use std::io::Write;
 use crate::backend::Registry;
 use crate::cmd::Verdict;
 use crate::scalar::ScalarKind;
+use crate::text::visible;
 use crate::verify::checks;
 use crate::workload::{Phase, Workload};
 
@@ -19,7 +20,7 @@ pub(crate) fn run(_: &Args, registry: &Registry, out: &mut dyn Write) -> anyhow:
         let threads = if profile.parallel { "any threads" } else { "1 thread" };
         let needs =
             if profile.dependency.is_empty() { String::new() } else { format!("; needs {}", profile.dependency) };
-        write!(out, "  {:<12} {}; {}, {threads}{needs}", entry.name(), profile.summary, scalars.join(" "))?;
+        write!(out, "  {:<12} {}; {}, {threads}{needs}", visible(entry.name()), profile.summary, scalars.join(" "))?;
         match entry.available() {
             Ok(()) => writeln!(out)?,
             Err(reason) => writeln!(out, "\n  {:<12} UNAVAILABLE: {reason}", "")?,

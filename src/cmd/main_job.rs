@@ -14,7 +14,9 @@ use crate::compare::{Kind, Results};
 use crate::measure::engine::Settings;
 use crate::measure::record::{Machine, Outcome as CellOutcome, Record};
 use crate::measure::{Filter, cells};
+use crate::report::Screen;
 use crate::scalar::ScalarKind;
+use crate::text::visible;
 use crate::verify::{Outcome, Status, fixture, verify};
 use crate::workload::{Phase, Workload};
 use crate::{doctor, report};
@@ -32,7 +34,7 @@ pub(crate) struct Args {
     rounds: u16,
 }
 
-pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen: Screen) -> anyhow::Result<Verdict> {
     let entries = chosen(registry, &args.backends)?;
     let found = doctor::examine(None, &mut |_| {});
     write!(out, "{}", report::doctor_in_short(&found, args.scalar))?;
@@ -45,9 +47,20 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
         writeln!(out, "\nNo backend can be measured.")?;
         return Ok(verdict);
     }
+    verdict.despite(measure(&good, found, args, out, screen))
+}
+
+/// Times what was verified, and says who is fastest.
+fn measure(
+    good: &[&Entry],
+    found: doctor::Report,
+    args: &Args,
+    out: &mut dyn Write,
+    screen: Screen,
+) -> anyhow::Result<()> {
     let filter = Filter { phases: PHASES.map(pattern).into(), scalars: vec![args.scalar], ..Filter::default() };
     let mut measurable = Registry::empty();
-    good.into_iter().cloned().try_for_each(|entry| measurable.add(entry))?;
+    good.iter().copied().cloned().try_for_each(|entry| measurable.add(entry))?;
     let cells = cells(&measurable, &Workload::reference(), &filter, cores());
 
     let machine = Machine::new(found.machine, found.roofline);
@@ -75,13 +88,13 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     let rankings = rank(&results);
     let failures = failures(&results);
     let Some(overall) = rankings.first() else { bail!("no backend could be measured: {failures}") };
-    write!(out, "{}", report::overview(&results, overall))?;
+    write!(out, "{}", report::overview(&results, overall, screen))?;
     writeln!(out, "\n{}", report::noise(results.noise(Kind::Twins)))?;
     writeln!(out, "\n{}", report::sentence(overall))?;
     if !failures.is_empty() {
         bail!("not measured: {failures}");
     }
-    Ok(verdict)
+    Ok(())
 }
 
 /// What is timed here; a whole training run would take minutes.
@@ -118,14 +131,17 @@ fn verified<'a>(
         verify(entry, args.scalar, &counts, &cases, &mut |outcome| outcomes.push(outcome));
         let passed = outcomes.iter().filter(|outcome| outcome.status == Status::Passed).count();
         let failures: Vec<_> = outcomes.iter().filter(|outcome| outcome.failed()).collect();
-        let name = entry.name();
+        let name = visible(entry.name());
         if let Some(first) = failures.first() {
             verdict = Verdict::Incorrect;
             writeln!(out, "  {:<11} {name:<10} {} of {}, not measured", "FAILED", failures.len(), outcomes.len())?;
-            writeln!(out, "  {:<11} {:<10} {}: {}", "", "", first.check, first.detail())?;
+            writeln!(out, "  {:<11} {:<10} {}: {}", "", "", first.check, visible(first.detail()))?;
         } else if passed < outcomes.len() {
             let reason = outcomes.iter().find(|outcome| outcome.status != Status::Passed).expect("not all passed");
-            writeln!(out, "  {:<11} {name:<10} {}", reason.status, reason.detail())?;
+            if matches!(reason.status, Status::Mistrusted(_)) && verdict == Verdict::Fine {
+                verdict = Verdict::Inconclusive;
+            }
+            writeln!(out, "  {:<11} {name:<10} {}", reason.status, visible(reason.detail()))?;
         } else {
             let threads: Vec<_> = counts.iter().map(|count| report::threads(count.get())).collect();
             writeln!(out, "  {:<11} {name:<10} {passed} checks, on {}", "PASSED", threads.join(" and on "))?;

@@ -10,7 +10,7 @@ use regex_lite::Regex;
 
 use crate::backend::Registry;
 use crate::cmd::measuring::{Run, deadline, parse_seconds, program};
-use crate::cmd::{Verdict, cores};
+use crate::cmd::{Verdict, cores, expect_sane_threads};
 use crate::compare::Results;
 use crate::doctor;
 use crate::machine::{Depth, Facts, Roofline};
@@ -18,7 +18,7 @@ use crate::measure::engine::Settings;
 use crate::measure::journal::Journal;
 use crate::measure::record::{Cause, Machine, Outcome, Record};
 use crate::measure::{Cell, Filter, cells};
-use crate::report::{self, Format};
+use crate::report::{self, Format, Screen};
 use crate::scalar::ScalarKind;
 use crate::workload::Workload;
 
@@ -92,8 +92,9 @@ pub(crate) struct Args {
     max_time: Option<Duration>,
 }
 
-pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen: Screen) -> anyhow::Result<Verdict> {
     let deadline = deadline(args.max_time);
+    args.selection.threads.iter().try_for_each(|&threads| expect_sane_threads(threads))?;
     let workloads = workloads(&args.workloads)?;
     let wanted = cells(registry, &workloads, &args.selection.filter(), cores());
     if wanted.is_empty() {
@@ -156,7 +157,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
 
     let mut results = Results::new(records);
     results.retain(|record| wanted.iter().any(|cell| record.is_of(cell, args.cold_cache, &id)));
-    write!(out, "{}", Format::Text.render(&report::cells(&results)))?;
+    write!(out, "{}", Format::Text.render(&report::cells(&results), screen))?;
     let share = |record| results.summary(record).map_or(1.0, |summary| summary.busy_threads);
     let disturbed = results.cells().iter().filter(|record| record.cell.threads.get() == 1 && share(record) < OWN_CORE);
     let disturbed = disturbed.count();

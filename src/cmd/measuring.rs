@@ -11,6 +11,7 @@ use crate::child::own_executable;
 use crate::measure::engine::{Event, Finished, Measurer, Settings};
 use crate::measure::record::{CellRecord, Child, Outcome, SCHEMA, Tool};
 use crate::measure::{Cell, Pairs, groups};
+use crate::text::visible_lines;
 
 /// One run of the engine over cells.
 pub(crate) struct Run<'a> {
@@ -102,7 +103,7 @@ fn line(record: &CellRecord, finished: &mut usize, all: usize) -> Option<String>
     };
     match &record.outcome {
         Outcome::Failed(failure) => {
-            Some(format!("{number} FAILED  {cell}: {}: {}", failure.cause.name(), failure.message))
+            Some(format!("{number} FAILED  {cell}: {}: {}", failure.cause.name(), visible_lines(&failure.message)))
         }
         Outcome::Measured(_) if record.child == Child::First => Some(format!("{number} done    {cell}")),
         Outcome::Measured(_) => None,

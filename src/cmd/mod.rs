@@ -5,6 +5,7 @@ pub(crate) mod diff;
 pub(crate) mod doctor;
 #[cfg(feature = "openblas")]
 pub(crate) mod gemm_probe;
+mod input;
 mod interrupt;
 pub(crate) mod list;
 pub(crate) mod main_job;
@@ -18,37 +19,18 @@ pub(crate) mod plot;
 pub(crate) mod predict;
 pub(crate) mod rank;
 pub(crate) mod train;
+pub(crate) mod verdict;
 pub(crate) mod verify;
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::backend::{Entry, Registry};
 use crate::compare::Results;
 use crate::error::Result;
 use crate::measure::journal;
-
-/// How a verb ended that could do its work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Nothing to complain of.
-    Fine,
-    /// A result is wrong.
-    Incorrect,
-    /// Ctrl-C ended it, cleanly: what was done is saved.
-    Interrupted,
-}
-
-impl Verdict {
-    /// The program's exit code.
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Verdict::Fine => 0,
-            Verdict::Incorrect => 1,
-            Verdict::Interrupted => interrupt::EXIT_CODE,
-        }
-    }
-}
+use crate::text::visible;
+pub(crate) use verdict::Verdict;
 
 /// How a verb writes its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -63,6 +45,32 @@ pub(crate) enum Format {
 fn cores() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
+
+/// The name by which the user called this program.
+fn program_name() -> String {
+    let path = std::env::args_os().next().unwrap_or_default();
+    Path::new(&path).file_stem().map_or("layerbench".into(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Refuses a number of threads that can only be a slip. Counts beyond the cores are no slip: backends are tried at those that the machine
+/// has not.
+fn expect_sane_threads(count: NonZeroUsize) -> anyhow::Result<()> {
+    let most = most_threads(cores());
+    if count.get() > most {
+        anyhow::bail!(
+            "{count} threads were asked for; expected at most {most} ({LEAST_MOST_THREADS}, or {THREADS_PER_CORE} for each core where that \
+             is more)"
+        );
+    }
+    Ok(())
+}
+
+fn most_threads(cores: NonZeroUsize) -> usize {
+    cores.get().saturating_mul(THREADS_PER_CORE).max(LEAST_MOST_THREADS)
+}
+
+const THREADS_PER_CORE: usize = 4;
+const LEAST_MOST_THREADS: usize = 256;
 
 /// The backends that were named, in that order, or all. A named one must be available.
 fn chosen<'a>(registry: &'a Registry, names: &[String]) -> Result<Vec<&'a Entry>> {
@@ -82,20 +90,25 @@ fn chosen<'a>(registry: &'a Registry, names: &[String]) -> Result<Vec<&'a Entry>
 
 /// The cells of record files that the selection takes. Says where one file's cells stand back for another's.
 fn results(files: &[PathBuf], selection: &measure::Selection) -> anyhow::Result<Results> {
+    input::expect_one_stdin(files)?;
     let mut records = Vec::new();
     for path in files {
-        let new = journal::read(path)?;
+        let new = if input::is_stdin(path) {
+            journal::parse(Path::new(input::STDIN), &input::read_stdin(u64::MAX)?)?
+        } else {
+            journal::read(path)?
+        };
         if !records.is_empty() {
             let (before, alone) = (Results::new(records.clone()), Results::new(new.clone()));
             let both = Results::new(records.iter().chain(&new).cloned());
             let replaced = before.cells().len() + alone.cells().len() - both.cells().len();
             if replaced > 0 {
-                eprintln!("note: {replaced} cells of {} replace those of files before it", path.display());
+                eprintln!("note: {replaced} cells of {} replace those of files before it", visible(input::name(path)));
             }
         }
         records.extend(new);
     }
-    let names = files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+    let names = files.iter().map(|path| input::name(path)).collect::<Vec<_>>().join(", ");
     let mut results = Results::new(records);
     if results.cells().is_empty() {
         anyhow::bail!("{names} holds no cells");
@@ -106,4 +119,16 @@ fn results(files: &[PathBuf], selection: &measure::Selection) -> anyhow::Result<
         anyhow::bail!("no cell in {names} fits the filters; `rank --cells` without them shows all there are");
     }
     Ok(results)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_that_a_machine_could_have_are_sane() {
+        let most = |cores| most_threads(NonZeroUsize::new(cores).expect("not zero"));
+        assert_eq!((most(1), most(64), most(65), most(usize::MAX)), (256, 256, 260, usize::MAX));
+        assert!(expect_sane_threads(cores()).is_ok() && expect_sane_threads(NonZeroUsize::MAX).is_err());
+    }
 }

@@ -9,6 +9,7 @@ use crate::cmd::Verdict;
 use crate::cmd::output::Output;
 use crate::report::costs;
 use crate::report::plot::{Curve, Format, Options, render};
+use crate::text::visible;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -36,7 +37,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
         let why = if args.log { "NaN, infinite, or not positive" } else { "NaN or infinite" };
         eprintln!(
             "warning: `{}` has gaps: {} of {} costs are {why}",
-            curve.name,
+            visible(&curve.name),
             curve.gaps(args.log),
             curve.costs.len()
         );
@@ -45,7 +46,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     let picture = render(&curves, format, &options)?;
     Output::create(&args.output, picture.len() as u64)?.write(&picture)?;
     let count = curves.len();
-    writeln!(out, "{}: {count} {}", args.output.display(), if count == 1 { "curve" } else { "curves" })?;
+    writeln!(out, "{}: {count} {}", visible(args.output.display()), if count == 1 { "curve" } else { "curves" })?;
     Ok(Verdict::Fine)
 }
 

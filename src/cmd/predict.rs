@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::network::Network;
 use crate::scalar::{Scalar, ScalarKind};
 use crate::store::{Container, Model, provenance};
+use crate::text::{visible, visible_lines};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -77,14 +78,16 @@ fn run_as<T: Scalar>(
         let prediction = match predict(&mut network, path, side, &provenance.classes) {
             Ok(prediction) => prediction,
             Err(error) => {
-                eprintln!("error: {error}");
+                eprintln!("error: {}", visible_lines(error));
                 unread += 1;
                 continue;
             }
         };
         let Prediction { picture, class, probability, .. } = &prediction;
         match args.format {
-            Format::Text => writeln!(out, "{picture}: {class} (probability {probability:.4})")?,
+            Format::Text => {
+                writeln!(out, "{}: {} (probability {probability:.4})", visible(picture), visible(class))?;
+            }
             Format::Json => writeln!(out, "{}", serde_json::to_string(&prediction)?)?,
         }
     }

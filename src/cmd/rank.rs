@@ -11,11 +11,11 @@ use crate::cmd::{Verdict, results};
 use crate::compare::ranking::rank;
 use crate::compare::{Kind, Results};
 use crate::measure::record::CellRecord;
-use crate::report::{self, Format};
+use crate::report::{self, Format, Screen};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Record files of `measure`; of cells that are in several, the last file's count
+    /// Record files of `measure`, or `-` for standard input; of cells that are in several, the last file's count
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     format: Format,
 }
 
-pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+pub(crate) fn run(args: &Args, out: &mut dyn Write, screen: Screen) -> anyhow::Result<Verdict> {
     let mut results = results(&args.files, &args.selection)?;
     if let Some(id) = &args.machine {
         let known = machines(&results);
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
         }
     }
     if args.cells {
-        write!(out, "{}", args.format.render(&report::cells(&results)))?;
+        write!(out, "{}", args.format.render(&report::cells(&results), screen))?;
         return Ok(Verdict::Fine);
     }
     if are_several(&results) {
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
             "no cell was measured by all backends and thread counts in the records; narrow them with -e, -w, -m, -s or -t"
         );
     };
-    write!(out, "{}", args.format.render(&report::ranking(&rankings)))?;
+    write!(out, "{}", args.format.render(&report::ranking(&rankings), screen))?;
     if args.format == Format::Text {
         if overall.left_out > 0 {
             writeln!(out, "\n{} comparisons that not all of them took part in do not count", overall.left_out)?;

@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::bail;
 
 use crate::backend::Registry;
 use crate::cmd::output::Output;
-use crate::cmd::{Verdict, chosen};
-use crate::error::{Error, Result};
-use crate::report::verification::{Verification, line};
+use crate::cmd::{Verdict, chosen, expect_sane_threads, input, program_name};
+use crate::error::Result;
+use crate::report::verification::{Totals, Verification, line};
 use crate::scalar::ScalarKind;
+use crate::text::{shell_option, visible};
 use crate::verify::cases::{Depth, Shape};
 use crate::verify::checks::Tier;
+use crate::verify::dispute::dispute;
 use crate::verify::{Outcome, Status, Suite, faults, fixture, golden};
 
 #[derive(clap::Args)]
@@ -22,7 +24,8 @@ pub(crate) struct Args {
     /// Only this backend; may be given several times [default: all]
     #[arg(long = "backend", value_name = "NAME")]
     backends: Vec<String>,
-    /// A fixture file, or a folder of them, instead of the embedded ones; may be given several times
+    /// Run the cases of this fixture file, of a folder of them, or of standard input (`-`), and no checks but those of --tier; may be given
+    /// several times [default: the embedded cases, and all checks]
     #[arg(long, value_name = "FILE_OR_DIR")]
     fixtures: Vec<PathBuf>,
     /// Only this scalar type [default: both]
@@ -77,6 +80,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     }
     let entries = chosen(registry, &args.backends)?;
     let missing = missing(args, registry)?;
+    args.threads.iter().try_for_each(|&threads| expect_sane_threads(threads))?;
     let suite = suite(args)?;
     // Found writable now and made at the end: nothing lies about in between.
     args.output.as_deref().map(|path| Output::create(path, 0)).transpose()?;
@@ -84,9 +88,10 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     let as_text = args.format == Format::Text || args.output.is_some();
     let mut report = Verification {
         depth: suite.depth,
-        program: program(),
-        flags: args.fixtures.iter().map(|path| format!(" --fixtures {}", path.display())).collect(),
+        program: program_name(),
+        flags: args.fixtures.iter().map(|path| shell_option("fixtures", path)).collect(),
         outcomes: Vec::new(),
+        disputes: Vec::new(),
     };
 
     let mut written = Ok(());
@@ -112,31 +117,44 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     for outcome in missing {
         take(&mut report, outcome);
     }
-    written?;
-    if as_text {
-        write!(out, "{report}")?;
+    report.disputes = suite.fixtures.iter().filter_map(|case| dispute(case, &report.outcomes)).collect();
+    let shown =
+        written.and_then(|()| if as_text { write!(out, "{report}") } else { Ok(()) }).and_then(|()| out.flush());
+    let totals = report.totals();
+    let verdict = match totals {
+        Totals { failed: 1.., .. } => Verdict::Incorrect,
+        Totals { mistrusted: 1.., .. } => Verdict::Inconclusive,
+        _ => Verdict::Fine,
+    };
+    // Before any exit code: a gate reads the report of a failure. And where one cannot be written, the other is.
+    let verdict =
+        verdict.despite(write_whole(args, &report, &text, as_text, out))?.despite(shown.map_err(Into::into))?;
+    if verdict == Verdict::Fine && (totals.passed == 0 || totals.executed == 0) {
+        bail!("nothing was checked: no check passed on any backend");
+    }
+    Ok(verdict)
+}
+
+/// The report in one piece: to the file, or to standard output where text has not gone there already.
+fn write_whole(
+    args: &Args,
+    report: &Verification,
+    lines: &str,
+    as_text: bool,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    if args.output.is_none() && as_text {
+        return Ok(());
     }
     let whole = match args.format {
-        Format::Text => format!("{text}{report}"),
+        Format::Text => format!("{lines}{report}"),
         Format::Json => report.to_json(),
         Format::Junit => report.to_junit()?,
     };
     match &args.output {
-        // Before any exit code: a gate reads the report of a failure.
-        Some(path) => Output::create(path, whole.len() as u64)?.write(whole.as_bytes())?,
-        None if !as_text => out.write_all(whole.as_bytes())?,
-        None => {}
+        Some(path) => Output::create(path, whole.len() as u64)?.write(whole.as_bytes()),
+        None => Ok(out.write_all(whole.as_bytes())?),
     }
-
-    let totals = report.totals();
-    if totals.failed > 0 {
-        return Ok(Verdict::Incorrect);
-    }
-    if totals.passed == 0 || totals.executed == 0 {
-        out.flush()?;
-        bail!("nothing was checked: no check passed on any backend");
-    }
-    Ok(Verdict::Fine)
 }
 
 /// A line for each fault, then the checks that alone catch some.
@@ -190,6 +208,11 @@ fn suite(args: &Args) -> anyhow::Result<Suite> {
     };
     if !args.fixtures.is_empty() {
         suite.fixtures = read_all(&args.fixtures)?;
+        // One's own cases alone; a tier that is named comes to them, and a check that is named is one by itself.
+        let is_asked = args.checks.is_empty() || !args.tiers.is_empty();
+        if is_asked && !suite.tiers.contains(&Tier::T2) {
+            suite.tiers.push(Tier::T2);
+        }
     }
     suite.expect_known_names()?;
     Ok(suite)
@@ -223,18 +246,17 @@ fn require(outcome: &mut Outcome) {
     }
 }
 
-/// The name by which the user called this program.
-fn program() -> String {
-    let path = std::env::args_os().next().unwrap_or_default();
-    Path::new(&path).file_stem().map_or("layerbench".into(), |name| name.to_string_lossy().into_owned())
-}
-
-fn read_all(paths: &[PathBuf]) -> Result<Vec<golden::Case>, Error> {
+fn read_all(paths: &[PathBuf]) -> anyhow::Result<Vec<golden::Case>> {
+    input::expect_one_stdin(paths)?;
     let mut cases = Vec::new();
     for path in paths {
+        if input::is_stdin(path) {
+            cases.extend(fixture::parse_bytes(input::STDIN, input::read_stdin(fixture::MAX_BYTES)?)?);
+            continue;
+        }
         let found = fixture::read(path)?;
         for file in found.passed_over {
-            eprintln!("note: {} has no `cases`: passed over", file.display());
+            eprintln!("note: {} has no `cases`: passed over", visible(file.display()));
         }
         cases.extend(found.cases);
     }

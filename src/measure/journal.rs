@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::record::{Record, SCHEMA};
 use crate::error::{Error, Result};
+use crate::text::{Mistake, json_problem};
 
 /// A record file that is being written. One writer at a time: the file is locked.
 pub struct Journal {
@@ -84,13 +85,18 @@ struct Head {
 
 fn parse_line(path: &Path, line: usize, text: &[u8]) -> Result<Record> {
     let refuse = |problem: String| Error::Record { path: path.into(), line, problem };
-    let Head { schema } = serde_json::from_slice(text).map_err(|error| refuse(format!("it is no record: {error}")))?;
+    let text = std::str::from_utf8(text).map_err(|_| refuse("it is no record: not UTF-8".into()))?;
+    let problem = |error| {
+        let Mistake { column, problem, .. } = json_problem(text, &error);
+        refuse(format!("it is no record: column {column}: {problem}"))
+    };
+    let Head { schema } = serde_json::from_str(text).map_err(problem)?;
     if schema != SCHEMA {
         return Err(refuse(format!(
             "its schema is {schema}, and this version reads {SCHEMA}; read it with the version that wrote it"
         )));
     }
-    let record = serde_json::from_slice(text).map_err(|error| refuse(error.to_string()))?;
+    let record = serde_json::from_str(text).map_err(problem)?;
     match &record {
         Record::Cell(cell) if cell.problem().is_some() => Err(refuse(cell.problem().unwrap_or_default().into())),
         _ => Ok(record),

@@ -22,6 +22,17 @@ const COLUMNS: [Column; 15] = [
     Column { key: "error", title: "error" },
 ];
 
+const EXPENDABLE: &[&[&str]] = &[
+    &["start_up_ns"],
+    &["plan_ns"],
+    &["first_ns"],
+    &["deviation_ns"],
+    &["peak_memory_bytes"],
+    &["busy_threads"],
+    &["low_ns", "high_ns"],
+    &["gflops"],
+];
+
 /// All cells of `results`, failed ones too. Of one machine people need not be told which.
 pub fn cells(results: &Results) -> Table {
     let several_machines = results.cells().windows(2).any(|pair| pair[0].machine != pair[1].machine);
@@ -51,5 +62,5 @@ pub fn cells(results: &Results) -> Table {
             error,
         ]
     });
-    Table { columns: COLUMNS.to_vec(), rows: rows.collect() }
+    Table { columns: COLUMNS.to_vec(), rows: rows.collect(), expendable: EXPENDABLE }
 }

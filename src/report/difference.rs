@@ -14,6 +14,8 @@ const COLUMNS: [Column; 8] = [
     Column { key: "reason", title: "reason" },
 ];
 
+const EXPENDABLE: &[&[&str]] = &[&["first_ns", "second_ns"], &["low", "high"]];
+
 /// One row per cell; the ratio is the second time over the first.
 pub fn difference(differences: &[Difference]) -> Table {
     let row = |difference: &Difference| {
@@ -33,5 +35,5 @@ pub fn difference(differences: &[Difference]) -> Table {
             Value::Text(reason),
         ]
     };
-    Table { columns: COLUMNS.to_vec(), rows: differences.iter().map(row).collect() }
+    Table { columns: COLUMNS.to_vec(), rows: differences.iter().map(row).collect(), expendable: EXPENDABLE }
 }

@@ -199,7 +199,7 @@ fn count(count: &Count) -> String {
 }
 
 fn path(path: &Option<std::path::PathBuf>) -> String {
-    path.as_ref().map_or("path unknown".into(), |path| path.display().to_string())
+    path.as_ref().map_or("path unknown".into(), |path| crate::text::visible(path.display()))
 }
 
 /// `48 KiB`, `32 MiB`, `23.5 GiB`.

@@ -12,6 +12,7 @@ mod noise;
 mod overview;
 pub mod plot;
 mod ranking;
+mod screen;
 pub mod table;
 mod text;
 pub mod verification;
@@ -22,12 +23,13 @@ pub use doctor::{doctor, doctor_in_short};
 pub use noise::noise;
 pub use overview::overview;
 pub use ranking::{ranking, sentence};
+pub use screen::Screen;
 pub use table::Table;
 
 /// How a table is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// Aligned columns, rounded.
+    /// Aligned columns, rounded; as wide as the terminal.
     Text,
     /// Comma-separated values, in full.
     Csv,
@@ -38,10 +40,10 @@ pub enum Format {
 }
 
 impl Format {
-    /// The table in this format, with its line's end.
-    pub fn render(self, table: &Table) -> String {
+    /// The table in this format, with its line's end. The screen matters to text only.
+    pub fn render(self, table: &Table, screen: Screen) -> String {
         match self {
-            Format::Text => text::render(&table.for_people()),
+            Format::Text => text::render(&table.for_people(), screen),
             Format::Csv => csv::render(table),
             Format::Json => json::render(table),
             Format::Markdown => markdown::render(&table.for_people()),
@@ -65,20 +67,22 @@ mod tests {
             let name = Value::Text(name.into());
             vec![name, Value::Nanoseconds(ns), Value::None, Value::Flag { is: true, mark: "tied" }]
         };
-        Table { columns: columns.to_vec(), rows: vec![row("a|b, \"c\"", 1_234_567.8), row("plain", 0.5)] }
+        let rows = vec![row("a|b, \"c\"", 1_234_567.8), row("plain", 0.5)];
+        Table { columns: columns.to_vec(), rows, expendable: &[&["share"], &["time_ns", "tied"]] }
     }
 
     #[test]
     fn people_get_rounded_numbers_and_programs_all_digits() {
-        let csv = Format::Csv.render(&table());
+        let csv = Format::Csv.render(&table(), Screen::PLAIN);
         assert_eq!(csv, "name,time_ns,share,tied\n\"a|b, \"\"c\"\"\",1234567.8,,true\nplain,0.5,,true\n");
-        let json: serde_json::Value = serde_json::from_str(&Format::Json.render(&table())).expect("JSON");
+        let json: serde_json::Value =
+            serde_json::from_str(&Format::Json.render(&table(), Screen::PLAIN)).expect("JSON");
         assert_eq!(json[0]["time_ns"], 1_234_567.8);
         assert_eq!((&json[1]["share"], &json[1]["tied"]), (&serde_json::Value::Null, &true.into()));
-        let markdown = Format::Markdown.render(&table());
+        let markdown = Format::Markdown.render(&table(), Screen::PLAIN);
         assert!(markdown.contains("| a\\|b, \"c\" | 1.23 ms | - | tied |"), "{markdown}");
         assert!(markdown.contains("| --- | --: | --: | --- |"), "{markdown}");
-        assert!(Format::Text.render(&table()).contains("0.50 ns"));
+        assert!(Format::Text.render(&table(), Screen::PLAIN).contains("0.50 ns"));
     }
 
     #[test]
@@ -88,9 +92,43 @@ mod tests {
             row[3] = Value::Flag { is: false, mark: "tied" };
             row[0] = Value::Unshown("machine".into());
         }
-        let markdown = Format::Markdown.render(&table);
+        let markdown = Format::Markdown.render(&table, Screen::PLAIN);
         assert!(markdown.starts_with("| time_ns | share |\n"), "{markdown}");
-        let csv = Format::Csv.render(&table);
+        let csv = Format::Csv.render(&table, Screen::PLAIN);
         assert!(csv.starts_with("name,time_ns,share,tied\nmachine,"), "{csv}");
+    }
+    #[test]
+    fn a_narrow_screen_goes_without_the_least_columns_and_says_so() {
+        let longest = |text: &str| {
+            let lines = text.lines().filter(|line| !line.contains("too narrow"));
+            lines.map(|line| line.chars().count()).max().unwrap_or(0)
+        };
+        let on = |width, unicode| Format::Text.render(&table(), Screen { width: Some(width), unicode });
+        let whole = Format::Text.render(&table(), Screen::PLAIN);
+        assert!(whole.is_ascii() && !whole.contains("too narrow"), "{whole}");
+        assert_eq!(on(longest(&whole), false), whole);
+        let narrow = on(longest(&whole) - 1, true);
+        assert!(
+            narrow.contains("too narrow for: share;") && narrow.contains("time_ns") && !narrow.is_ascii(),
+            "{narrow}"
+        );
+        for width in 10..longest(&whole) {
+            assert!(longest(&on(width, false)) <= width, "{}", on(width, false));
+        }
+        assert!(on(10, false).contains("too narrow for: share, time_ns, tied;"));
+    }
+
+    #[test]
+    fn names_do_no_harm_to_a_screen() {
+        let mut table = table();
+        table.rows[0][0] = Value::Text("a\x1b[2J\r\u{202e}b".into());
+        for format in [Format::Text, Format::Markdown] {
+            let text = format.render(&table, Screen::PLAIN);
+            assert!(text.contains("a\\u{1b}[2J\\r\\u{202e}b"), "{text}");
+        }
+        assert!(
+            Format::Json.render(&table, Screen::PLAIN).contains("a\\u001b[2J\\r\u{202e}b"),
+            "programs get it as it is"
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use super::table::{Column, Table, Value};
 use crate::compare::ranking::{Contender, Place, Ranking};
+use crate::text::visible;
 
 const COLUMNS: [Column; 10] = [
     Column { key: "phase", title: "phase" },
@@ -15,6 +16,8 @@ const COLUMNS: [Column; 10] = [
     Column { key: "tied", title: "" },
     Column { key: "cells", title: "cells" },
 ];
+
+const EXPENDABLE: &[&[&str]] = &[&["cells"], &["score"], &["to_first_low", "to_first_high"]];
 
 /// All rankings, one below the other; the phase `overall` is over all phases.
 pub fn ranking(rankings: &[Ranking]) -> Table {
@@ -36,16 +39,18 @@ pub fn ranking(rankings: &[Ranking]) -> Table {
             ]);
         }
     }
-    Table { columns: COLUMNS.to_vec(), rows }
+    Table { columns: COLUMNS.to_vec(), rows, expendable: EXPENDABLE }
 }
 
 /// Who is fastest, and by how much; or that it is too close to call.
 pub fn sentence(ranking: &Ranking) -> String {
-    let name = |contender: &Contender| format!("{} on {}", contender.backend, super::threads(contender.threads.get()));
+    let name = |contender: &Contender| {
+        format!("{} on {}", visible(&contender.backend), super::threads(contender.threads.get()))
+    };
     let Some((first, others)) = ranking.places.split_first() else {
         return "Nothing could be measured.".into();
     };
-    let of_first = format!("{} ({})", name(&first.contender), first.contender.library);
+    let of_first = format!("{} ({})", name(&first.contender), visible(&first.contender.library));
     let Some(second) = others.first() else {
         return format!("Nothing to rank: there is only {of_first}.");
     };

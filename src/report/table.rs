@@ -1,5 +1,7 @@
 //! A table of typed values, which every format shows in its own way. What is in it is decided in the sibling files.
 
+use crate::text::visible;
+
 /// Rows of values under titled columns.
 #[derive(Clone, Debug)]
 pub struct Table {
@@ -7,6 +9,8 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// The rows; each has a value per column.
     pub rows: Vec<Vec<Value>>,
+    /// Keys of columns that a narrow screen goes without, the least important ones first; what means nothing alone goes together.
+    pub expendable: &'static [&'static [&'static str]],
 }
 
 impl Table {
@@ -18,6 +22,7 @@ impl Table {
         Table {
             columns: kept.iter().map(|&index| self.columns[index]).collect(),
             rows: self.rows.iter().map(row).collect(),
+            expendable: self.expendable,
         }
     }
 }
@@ -71,7 +76,7 @@ impl Value {
     pub fn shown(&self) -> String {
         match self {
             Value::None => "-".into(),
-            Value::Text(text) => text.clone(),
+            Value::Text(text) => visible(text),
             Value::Unshown(_) => String::new(),
             Value::Count(count) => count.to_string(),
             Value::Flag { is, mark } => (if *is { mark } else { "" }).to_owned(),

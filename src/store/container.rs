@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::data::Hasher;
 use crate::error::{Error, Result};
 use crate::scalar::{Scalar, ScalarKind};
+use crate::text::json_problem;
 
 /// The metadata entry. One only: safetensors keeps them in a hash map, and two would come in any order.
 const ENTRY: &str = "layerbench";
@@ -71,7 +72,10 @@ impl Container {
         let Some(entry) = entry else {
             return Err(refuse(format!("it has no `{ENTRY}` metadata: another program wrote it")));
         };
-        let Ok(Value::Object(mut entry)) = serde_json::from_str(entry) else {
+        let parsed = serde_json::from_str(entry).map_err(|error| {
+            refuse(format!("its `{ENTRY}` metadata is damaged: {}", json_problem(entry, &error).problem))
+        })?;
+        let Value::Object(mut entry) = parsed else {
             return Err(refuse(format!("its `{ENTRY}` metadata is no JSON object")));
         };
         if entry.get("format").and_then(Value::as_u64) != Some(FORMAT) {

@@ -6,7 +6,7 @@ use std::fmt;
 use ndarray::{Array2, ArrayView2};
 
 use super::Outputs;
-use super::golden::{Call, Case};
+use super::golden::{Call, Case, Printed};
 use super::reference::{self, Bounded};
 use crate::scalar::{Scalar, ScalarKind};
 
@@ -189,27 +189,22 @@ impl Comparison {
 
 /// Judges what a backend returned for a case.
 pub fn judge_case<T: Scalar>(case: &Case, got: &Outputs) -> Comparison {
-    let truth = reference::outputs::<T>(&case.call);
-    let in_f64 = T::KIND == ScalarKind::F64;
     let missing = Array2::<f64>::zeros((0, 0));
+    let got = |name: &str| got.get(name).unwrap_or(&missing);
     let mut all = Comparison::default();
-    for (name, expected) in &case.expected {
-        let got = got.get(name).unwrap_or(&missing);
-        let bounded = &truth[name];
-        if in_f64 {
-            all.within(name, got, expected, |at| fixture_bound(case, bounded, expected, at));
-            for printed in case.printed.iter().filter(|printed| printed.name == *name) {
-                let label = format!("{name} as printed");
-                all.within(&label, got, &printed.values, |at| {
-                    printed.half_unit + fixture_bound(case, bounded, expected, at)
-                });
-            }
-        } else {
-            all.within(name, got, &bounded.value, |at| bounded.error[at].max(author_bound(case, expected[at])));
+    if T::KIND == ScalarKind::F64 {
+        judge_fixture(case, "", got, &mut all);
+    } else {
+        let truth = reference::outputs::<T>(&case.call);
+        let printed = case.printed.iter().filter(|printed| !case.expected.contains_key(&printed.name));
+        let printed = printed.map(|printed| (&printed.name, &printed.values));
+        for (name, expected) in case.expected.iter().chain(printed) {
+            let bounded = &truth[name];
+            all.within(name, got(name), &bounded.value, |at| bounded.error[at].max(author_bound(case, expected[at])));
         }
-    }
-    if !in_f64 {
-        judge_fixture(case, &mut all);
+        // A wrong digit in the file must not hide behind `f32`.
+        let truth = reference::outputs::<f64>(&case.call);
+        judge_fixture(case, OF_FILE, |name| &truth[name].value, &mut all);
     }
     if matches!(case.call, Call::Initialize { .. }) {
         // No backend computes these: parameters that start as zero are what was asked for.
@@ -218,13 +213,22 @@ pub fn judge_case<T: Scalar>(case: &Case, got: &Outputs) -> Comparison {
     all
 }
 
-/// The fixture's own numbers against the reference in `f64`: a wrong digit must not hide behind `f32`.
-fn judge_fixture(case: &Case, all: &mut Comparison) {
+/// Behind the name of an output where the file's number is at fault, whatever a backend says.
+pub(super) const OF_FILE: &str = " of the fixture file";
+
+/// Results in `f64` against the file's own numbers.
+fn judge_fixture<'a>(case: &Case, label: &str, got: impl Fn(&str) -> &'a Array2<f64>, all: &mut Comparison) {
     let truth = reference::outputs::<f64>(&case.call);
     for (name, expected) in &case.expected {
-        let label = format!("{name} of the fixture file");
         let bounded = &truth[name];
-        all.within(&label, &bounded.value, expected, |at| fixture_bound(case, bounded, expected, at));
+        all.within(&format!("{name}{label}"), got(name), expected, |at| fixture_bound(case, bounded, expected, at));
+    }
+    for Printed { name, values, half_units } in &case.printed {
+        let bounded = &truth[name];
+        all.within(&format!("{name} as printed{label}"), got(name), values, |at| {
+            // The text itself was rounded to a double.
+            half_units[at] + f64::EPSILON * values[at].abs() + fixture_bound(case, bounded, values, at)
+        });
     }
 }
 

@@ -3,6 +3,7 @@
 //! The format is described in `fixtures/README.md`. Every mistake in a file is an [`Error::Fixture`] that names file, case and
 //! key: a case that got this far can be computed, and what it expects has the names and shapes that its function returns.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
@@ -10,12 +11,14 @@ use serde_json::{Map, Value};
 
 use super::fields::{Bad, Fields, matrix, number};
 use super::golden::{CacheCase, Call, Case, GradientNames, LayerCase, Printed};
-use super::{Outputs, reference};
+use super::reference::{self, Bounded};
+use super::{Outputs, printed};
 use crate::error::{Error, Result};
 use crate::layer::Activation;
+use crate::text::{json_problem, utf8};
 
 /// Larger files are refused.
-const MAX_BYTES: u64 = 64 << 20;
+pub(crate) const MAX_BYTES: u64 = 64 << 20;
 /// Multiply-adds that one case may ask for: it is computed several times over, once by slow loops.
 const MAX_WORK: f64 = (1_u64 << 28) as f64;
 
@@ -45,7 +48,7 @@ pub struct Found {
 /// Reads a fixture file, or all fixture files of a folder (not of folders in it).
 ///
 /// # Errors
-/// [`Error::Io`], or [`Error::Fixture`] for a malformed file or a folder without any.
+/// [`Error::Io`], or [`Error::Syntax`] and [`Error::Fixture`] for a malformed file or a folder without any.
 pub fn read(path: &Path) -> Result<Found> {
     let mut found = Found::default();
     if !path.is_dir() {
@@ -84,24 +87,24 @@ fn read_text(path: &Path) -> Result<String> {
             problem: format!("the file has {bytes} bytes, the limit is {MAX_BYTES}"),
         });
     }
-    std::fs::read_to_string(path).map_err(io)
+    utf8(std::fs::read(path).map_err(io)?).map_err(|mistake| mistake.of(&path.display().to_string()))
+}
+
+/// Parses the bytes of a fixture file, as [`parse`] does.
+pub(crate) fn parse_bytes(file: &str, bytes: Vec<u8>) -> Result<Vec<Case>> {
+    parse(file, &utf8(bytes).map_err(|mistake| mistake.of(file))?)
 }
 
 /// Parses the text of a fixture file; `file` is its name in messages.
 ///
 /// # Errors
-/// [`Error::Fixture`].
+/// [`Error::Syntax`] where it is no JSON, else [`Error::Fixture`].
 pub fn parse(file: &str, text: &str) -> Result<Vec<Case>> {
     parse_document(file, parse_json(file, text)?)
 }
 
 fn parse_json(file: &str, text: &str) -> Result<Value> {
-    serde_json::from_str(text).map_err(|error| Error::Fixture {
-        file: file.into(),
-        case: "-".into(),
-        key: "-".into(),
-        problem: format!("not JSON: {error}"),
-    })
+    serde_json::from_str(text).map_err(|error| json_problem(text, &error).of(file))
 }
 
 fn parse_document(file: &str, document: Value) -> Result<Vec<Case>> {
@@ -164,8 +167,12 @@ fn parse_case(name: &str, record: Value) -> std::result::Result<Case, Bad> {
     if work(&call) > MAX_WORK {
         return Err(Bad::new("inputs", format!("the case asks for more than {MAX_WORK:.1e} multiply-adds")));
     }
-    let expected = parse_expected(&mut record, &call)?;
-    let printed = parse_printed(&record, &expected)?;
+    let returned = reference::outputs::<f64>(&call);
+    let expected = parse_expected(&mut record, &returned)?;
+    let printed = parse_printed(&record, &returned)?;
+    if expected.is_empty() && printed.is_empty() {
+        return Err(Bad::new("expected", "neither it nor `printed` has any number: nothing would be checked"));
+    }
     Ok(Case { name: name.into(), call, expected, printed, tolerance })
 }
 
@@ -280,8 +287,14 @@ fn work(call: &Call) -> f64 {
 }
 
 /// Named matrices, each of the name and shape that the call returns.
-fn parse_expected(record: &mut Map<String, Value>, call: &Call) -> std::result::Result<Outputs, Bad> {
+fn parse_expected(
+    record: &mut Map<String, Value>,
+    returned: &BTreeMap<String, Bounded>,
+) -> std::result::Result<Outputs, Bad> {
     let mut flat = Vec::new();
+    if !record.contains_key("expected") && record.contains_key("printed") {
+        return Ok(Outputs::new());
+    }
     for (key, value) in Fields::of(record, "expected")?.into_rest() {
         match (key.as_str(), value) {
             ("parameters", Value::Object(values)) => flat.extend(values),
@@ -296,32 +309,36 @@ fn parse_expected(record: &mut Map<String, Value>, call: &Call) -> std::result::
             (_, value) => flat.push((key, value)),
         }
     }
-    if flat.is_empty() {
-        return Err(Bad::new("expected", "it is empty: nothing would be checked"));
-    }
-    let returned = reference::outputs::<f64>(call);
     let mut expected = Outputs::new();
     for (key, value) in flat {
         let path = format!("expected.{key}");
-        let Some(bounded) = returned.get(&key) else {
-            let known = returned.keys().cloned().collect::<Vec<_>>().join(", ");
-            return Err(Bad::new(path, format!("the function does not return that; it returns {known}")));
-        };
+        let dim = returned_dim(&path, &key, returned)?;
         let found = matrix(&path, value)?;
-        if found.dim() != bounded.value.dim() {
-            let problem = format!("has shape {:?}, the function returns {:?}", found.dim(), bounded.value.dim());
-            return Err(Bad::new(path, problem));
+        if found.dim() != dim {
+            return Err(Bad::new(path, format!("has shape {:?}, the function returns {dim:?}", found.dim())));
         }
         expected.insert(key, found);
     }
     Ok(expected)
 }
 
-/// NumPy before 1.14 prints 8 decimals and cuts trailing zeros off; a longer text has more.
-const PRINTED_DECIMALS: usize = 8;
+/// The shape of the output of that name.
+fn returned_dim(
+    path: &str,
+    name: &str,
+    returned: &BTreeMap<String, Bounded>,
+) -> std::result::Result<(usize, usize), Bad> {
+    returned.get(name).map(|bounded| bounded.value.dim()).ok_or_else(|| {
+        let known = returned.keys().cloned().collect::<Vec<_>>().join(", ");
+        Bad::new(path, format!("the function does not return that; it returns {known}"))
+    })
+}
 
 /// `printed` is an object of objects of texts: where it was printed, then which output.
-fn parse_printed(record: &Map<String, Value>, expected: &Outputs) -> std::result::Result<Vec<Printed>, Bad> {
+fn parse_printed(
+    record: &Map<String, Value>,
+    returned: &BTreeMap<String, Bounded>,
+) -> std::result::Result<Vec<Printed>, Bad> {
     let Some(printed) = record.get("printed") else { return Ok(Vec::new()) };
     let Value::Object(places) = printed else {
         return Err(Bad::new("printed", "expected an object"));
@@ -336,25 +353,8 @@ fn parse_printed(record: &Map<String, Value>, expected: &Outputs) -> std::result
                 return Err(Bad::new(path, "expected the printed text"));
             };
             let name = if label == "Length of caches list" { "caches_len" } else { label };
-            let Some(values) = expected.get(name) else {
-                return Err(Bad::new(path, "there is no such name in `expected`"));
-            };
-            all.push(parse_digits(&path, name, text, values.dim())?);
+            all.push(printed::parse(&path, name, text, returned_dim(&path, name, returned)?)?);
         }
     }
     Ok(all)
-}
-
-/// The numbers of a printed array; brackets and layout are ignored (the notebook's are damaged).
-fn parse_digits(path: &str, name: &str, text: &str, dim: (usize, usize)) -> std::result::Result<Printed, Bad> {
-    let words: Vec<&str> = text.split(|c: char| c == '[' || c == ']' || c == ',' || c.is_whitespace()).collect();
-    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
-    let values = words.iter().map(|word| word.parse::<f64>()).collect::<std::result::Result<Vec<_>, _>>();
-    let values = values.map_err(|error| Bad::new(path, format!("not numbers: {error}")))?;
-    let count = values.len();
-    let values = Array2::from_shape_vec(dim, values)
-        .map_err(|_| Bad::new(path, format!("has {count} numbers, `expected` has {}", dim.0 * dim.1)))?;
-    let decimals = words.iter().map(|word| word.split_once('.').map_or(0, |(_, decimals)| decimals.len())).max();
-    let decimals = decimals.unwrap_or(0).max(PRINTED_DECIMALS);
-    Ok(Printed { name: name.into(), values, half_unit: 0.5 * 10_f64.powi(-(decimals as i32)) })
 }

@@ -16,7 +16,7 @@ pub struct Case {
     pub call: Call,
     /// What must come out; it may be a part of what the function returns.
     pub expected: Outputs,
-    /// The same as printed somewhere, to fewer digits.
+    /// The same, or another part, as printed somewhere, to fewer digits.
     pub printed: Vec<Printed>,
     /// The author's tolerance, absolute and relative, instead of a bound derived from the inputs.
     pub tolerance: Option<f64>,
@@ -25,12 +25,12 @@ pub struct Case {
 /// Numbers that are known as printed text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Printed {
-    /// Which of the expected outputs.
+    /// Which of the outputs.
     pub name: String,
     /// The numbers.
     pub values: Array2<f64>,
-    /// Half a unit of the last decimal printed.
-    pub half_unit: f64,
+    /// Half a unit of the last digit of each.
+    pub half_units: Array2<f64>,
 }
 
 /// W (n, n_prev) and b (n, 1) of a layer, or their gradients.

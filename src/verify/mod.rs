@@ -10,10 +10,12 @@ pub mod cases;
 pub mod checks;
 pub mod compare;
 pub mod conformance;
+pub mod dispute;
 pub mod faults;
 mod fields;
 pub mod fixture;
 pub mod golden;
+mod printed;
 pub mod reference;
 mod suite;
 pub mod tolerances;
@@ -29,6 +31,7 @@ use crate::backend::Entry;
 use crate::error::{Error, Result};
 use crate::layer::{Determinism, Reason};
 use crate::scalar::ScalarKind;
+use crate::text::shell_option;
 use cases::{Depth, Shape};
 use checks::Tier;
 use compare::Worst;
@@ -175,12 +178,12 @@ impl Outcome {
         }
     }
 
-    /// The command that runs exactly the case in which this was seen; `program` is one that knows the backend.
+    /// The command that runs exactly the case in which this was seen, as a shell reads it; `program` is one that knows the backend.
     pub fn command(&self, program: &str) -> String {
         let Outcome { check, backend, scalar, at, .. } = self;
-        let mut command = format!("{program} verify --backend {backend} --scalar {scalar}");
+        let mut command = format!("{program} verify{} --scalar {scalar}", shell_option("backend", backend));
         if self.tier.is_some() {
-            command += &format!(" --check {}", quoted(check));
+            command += &shell_option("check", check);
         }
         if let Some(Place { threads, shape, seed }) = at {
             command += &format!(" --threads {threads}");
@@ -188,16 +191,6 @@ impl Outcome {
             command.extend(seed.map(|seed| format!(" --seed {seed}")));
         }
         command
-    }
-}
-
-/// As a shell takes it for one word.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./#".contains(c);
-    if word.chars().all(plain) && !word.starts_with('#') {
-        word.into()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{DataKind, Workload};
 use crate::error::{Error, Result};
 use crate::network::Architecture;
+use crate::text::utf8;
 
 /// The files of this crate, by name.
 const EMBEDDED: [(&str, &str); 3] = [
@@ -97,9 +98,9 @@ pub(super) fn embedded() -> Vec<Workload> {
 
 /// Reads a file of the user's.
 pub(super) fn read(path: &Path) -> Result<Vec<Workload>> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| Error::Io { action: "read", path: path.into(), source })?;
-    parse(&path.display().to_string(), &text)
+    let bytes = std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.into(), source })?;
+    let file = path.display().to_string();
+    parse(&file, &utf8(bytes).map_err(|mistake| mistake.of(&file))?)
 }
 
 fn parse(file: &str, text: &str) -> Result<Vec<Workload>> {

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::backend::Registry;
 use crate::cmd::interrupt::Interrupt;
-use crate::cmd::{Format, Verdict, cores, pictures};
+use crate::cmd::{Format, Verdict, cores, expect_sane_threads, pictures};
 use crate::data::{PictureSet, Sha256, Split};
 use crate::error::Error;
 use crate::layer::{Descent, Engine};
@@ -22,6 +22,7 @@ use crate::network::{Architecture, Init, Network, Parameters};
 use crate::report;
 use crate::scalar::{Scalar, ScalarKind};
 use crate::store::Provenance;
+use crate::text::visible;
 use crate::train::{Composed, End, Leg, Outcome, run as run_leg};
 use outputs::Outputs;
 use progress::Progress;
@@ -135,6 +136,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
 
 fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     // Everything that can be refused is refused before the first step.
+    args.threads.map_or(Ok(()), expect_sane_threads)?;
     let entry = registry.get(&setup.backend)?;
     let recorded = setup.resumed.as_ref().map(|resumed| &resumed.provenance);
     let threads = match (args.threads, recorded.and_then(|provenance| NonZeroUsize::new(provenance.threads))) {
@@ -286,8 +288,9 @@ fn announce(
     let done = if done == 0 { String::new() } else { format!(" of which {done} are done,") };
     writeln!(
         out,
-        "training {architecture} on {source} ({count} pictures), {planned} iterations,{done} at rate {rate}; {backend} on \
-         {threads} in {scalar}"
+        "training {architecture} on {} ({count} pictures), {planned} iterations,{done} at rate {rate}; {backend} on \
+         {threads} in {scalar}",
+        visible(source)
     )?;
     out.flush()
 }
@@ -335,7 +338,7 @@ fn write_text(out: &mut dyn Write, summary: &Summary, steps: usize) -> std::io::
         writeln!(out, "test  {}/{} correct", test.correct, test.total)?;
     }
     if let (Some(seconds), Some(spread)) = (summary.step_seconds, summary.step_relative_spread) {
-        writeln!(out, "time per step {:.3} ms (median of {steps}, ±{:.0}%)", 1e3 * seconds, 100.0 * spread)?;
+        writeln!(out, "time per step {:.3} ms (median of {steps}, spread {:.0}%)", 1e3 * seconds, 100.0 * spread)?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The picture itself: where title, legend, axes and lines go, drawn with plotters. Everything it gets lies between 0 and 1.
 
+use crate::text::visible;
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -110,7 +111,7 @@ impl Picture<'_> {
         if let Some(title) = self.title {
             let style = text(18).pos(Pos::new(HPos::Center, VPos::Top));
             let middle = area.dim_in_pixel().0 as i32 / 2;
-            let title = fitting(&area, title, &style, area.dim_in_pixel().0 as i32)?;
+            let title = fitting(&area, &visible(title), &style, area.dim_in_pixel().0 as i32)?;
             area.draw(&Text::new(title, (middle, 0), style))?;
             top += fine(length::TITLE);
         }
@@ -136,7 +137,7 @@ impl Picture<'_> {
         let before_text = fine(length::SAMPLE + length::GAP);
         let (mut x, mut y) = (start, top + fine(length::LEGEND_ROW) / 2);
         for (line, colour) in self.lines.iter().zip(COLOURS) {
-            let name = fitting(area, line.name, &style, end - start - before_text)?;
+            let name = fitting(area, &visible(line.name), &style, end - start - before_text)?;
             let width = before_text + area.estimate_text_size(&name, &style)?.0 as i32;
             if x > start && x + width > end {
                 (x, y) = (start, y + fine(length::LEGEND_ROW));

@@ -3,10 +3,11 @@
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::Verification;
+use crate::text::{visible, visible_lines};
 use crate::verify::{Outcome, Status};
 
 impl Verification {
-    /// The whole as JUnit XML.
+    /// The whole as JUnit XML. Characters that XML forbids are escaped as in text.
     ///
     /// # Errors
     /// Where a text cannot be written as XML.
@@ -14,7 +15,7 @@ impl Verification {
         let mut report = Report::new("layerbench verify");
         let mut suites: Vec<(String, TestSuite)> = Vec::new();
         for outcome in &self.outcomes {
-            let name = format!("{} {}", outcome.backend, outcome.scalar);
+            let name = format!("{} {}", visible(&outcome.backend), outcome.scalar);
             let place = suites.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
                 suites.push((name.clone(), TestSuite::new(name)));
                 suites.len() - 1
@@ -30,18 +31,18 @@ impl Verification {
             Status::Passed => TestCaseStatus::success(),
             Status::Failed(_) => {
                 let mut failure = TestCaseStatus::non_success(NonSuccessKind::Failure);
-                failure.set_message(outcome.detail());
-                failure.set_description(format!("repeat: {}", self.command(outcome)));
+                failure.set_message(visible(outcome.detail()));
+                failure.set_description(visible_lines(format!("repeat: {}", self.command(outcome))));
                 failure
             }
             other => {
                 let mut skipped = TestCaseStatus::skipped();
-                skipped.set_message(format!("{other}: {}", outcome.detail()));
+                skipped.set_message(format!("{other}: {}", visible(outcome.detail())));
                 skipped
             }
         };
-        let mut case = TestCase::new(&*outcome.check, status);
-        case.set_classname(format!("{}.{}", outcome.backend, outcome.scalar));
+        let mut case = TestCase::new(visible(&outcome.check), status);
+        case.set_classname(format!("{}.{}", visible(&outcome.backend), outcome.scalar));
         case.set_assertions(outcome.executed);
         case
     }

@@ -6,8 +6,10 @@ mod text;
 
 use crate::layer::Determinism;
 use crate::scalar::ScalarKind;
+use crate::text::shell_word;
 use crate::verify::cases::Depth;
 use crate::verify::checks::Tier;
+use crate::verify::dispute::Dispute;
 use crate::verify::{Outcome, Status};
 
 pub use text::line;
@@ -19,10 +21,12 @@ pub struct Verification {
     pub depth: Depth,
     /// The program that was run, as the commands that repeat a case name it.
     pub program: String,
-    /// Flags that such a command needs as well, such as `--fixtures FILE`; empty for none.
+    /// Flags that such a command needs as well, such as `--fixtures FILE`, quoted for a shell; empty for none.
     pub flags: String,
     /// One for each check, backend and scalar type.
     pub outcomes: Vec<Outcome>,
+    /// Fixture cases of which the backends say one thing and the file another.
+    pub disputes: Vec<Dispute>,
 }
 
 /// How many outcomes there are of each status, and the cases behind them.
@@ -90,7 +94,7 @@ impl Verification {
 
     /// The command that repeats the case of an outcome.
     pub fn command(&self, outcome: &Outcome) -> String {
-        format!("{}{}", outcome.command(&self.program), self.flags)
+        format!("{}{}", outcome.command(&shell_word(&self.program)), self.flags)
     }
 }
 

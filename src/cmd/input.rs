@@ -1,0 +1,39 @@
+//! Files that a verb reads, where `-` is standard input and `./-` a file of that name.
+
+use std::io::{Read, stdin};
+use std::path::Path;
+
+use anyhow::bail;
+
+use crate::error::{Error, Result};
+
+/// Standard input in messages.
+pub(crate) const STDIN: &str = "standard input";
+
+pub(crate) fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// As messages name it.
+pub(crate) fn name(path: &Path) -> String {
+    if is_stdin(path) { STDIN.into() } else { path.display().to_string() }
+}
+
+/// It can be read once.
+pub(crate) fn expect_one_stdin<'a>(paths: impl IntoIterator<Item = &'a std::path::PathBuf>) -> anyhow::Result<()> {
+    if paths.into_iter().filter(|path| is_stdin(path)).count() > 1 {
+        bail!("`-` is standard input, which can be read once; a file of that name is `./-`");
+    }
+    Ok(())
+}
+
+/// All of standard input, unless that is more than `most` bytes.
+pub(crate) fn read_stdin(most: u64) -> Result<Vec<u8>> {
+    let failed = |source| Error::Io { action: "read", path: STDIN.into(), source };
+    let mut bytes = Vec::new();
+    stdin().lock().take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > most {
+        return Err(failed(std::io::Error::other(format!("it has more than {most} bytes, the limit"))));
+    }
+    Ok(bytes)
+}
