@@ -35,6 +35,14 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
         writeln!(out, "\n{}", report::noise(&noise(&first, &second)))?;
         writeln!(out, "\n{}", counts.join(", "))?;
         writeln!(out, "(no difference: none larger than the interval; a wide one tells little)")?;
+        if let Some([first, second]) = differences.iter().find_map(|difference| difference.nodes.as_ref()) {
+            writeln!(
+                out,
+                "note: the files are of two nodes of one class, such as `{}` and `{}`: what these differ in is in the ratios, and not in their intervals",
+                first.escape_debug(),
+                second.escape_debug()
+            )?;
+        }
     }
     Ok(Verdict::Fine)
 }
