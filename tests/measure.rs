@@ -132,8 +132,8 @@ fn a_run_is_recorded_resumed_ranked_and_compared() {
         let summary = results(&path).summary(record).expect("it was measured");
         assert!(summary.gflops > 0.0 && summary.roofline_share.is_some_and(|share| share > 0.0), "{summary:?}");
     }
-    // Each of the two runs had its eight twins, and echoes at six times; no backend here has several threads.
-    assert_eq!([Kind::Twins, Kind::Echoes].map(|kind| results(&path).noise(kind).pairs()), [16, 24]);
+    // Each of the two runs had its eight twins; the first had echoes at six times, the second in its rounds. No backend here has several threads.
+    assert_eq!([Kind::Twins, Kind::Echoes].map(|kind| results(&path).noise(kind).pairs()), [16, 14]);
 
     // In every format the same two contenders.
     for (format, parts) in [
@@ -191,34 +191,87 @@ fn in_another_environment_a_cell_is_measured_anew() {
 fn another_library_or_machine_is_not_compared() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("a.jsonl");
-    layerbench().args(QUICK).args(["-f", "forward/naive", "-o"]).arg(&path).assert().code(0);
+    layerbench().args(QUICK).args(["-f", "forward/naive", "--node", "one", "-o"]).arg(&path).assert().code(0);
     let text = std::fs::read_to_string(&path).expect("written");
+    let id = text.split("\"id\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a machine has an id");
+    let other = folder.path().join("b.jsonl");
+    let diff = |changed: String| {
+        assert_ne!(changed, text);
+        std::fs::write(&other, changed).expect("written");
+        layerbench().arg("diff").args([&other, &path]).assert().code(0)
+    };
     for (from, to, part) in [
-        ("\"library\":\"", "\"library\":\"another ", "the library differs: another "),
-        ("\"architecture\":\"", "\"architecture\":\"other-", "the machines differ: architecture is"),
+        ("\"description\":\"", "\"description\":\"another ", "the library differs: another "),
         ("\"data_sha256\":\"", "\"data_sha256\":\"0", "the data differs"),
         ("\"batch\":400", "\"batch\":401", "the workload's definition differs"),
     ] {
-        let other = folder.path().join("b.jsonl");
-        let mut changed = text.replace(from, to);
-        assert_ne!(changed, text, "{from}");
-        if from.contains("architecture") {
-            // Another machine has another id.
-            let id =
-                text.split("\"id\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a machine has an id");
-            changed = changed.replace(id, "0123456789abcdef");
-        }
-        std::fs::write(&other, changed).expect("written");
-        let diff = layerbench().arg("diff").args([&other, &path]).assert().code(0);
-        diff.stdout(contains("1 not comparable").and(contains(part)));
-        if from.contains("architecture") {
-            // Neither are they ranked together.
-            let rank = |extra: &[&str]| layerbench().arg("rank").args([&other, &path]).args(extra).assert();
-            rank(&[]).code(2).stderr(contains("of several machines: 0123456789abcdef (").and(contains("--machine")));
-            rank(&["--machine", "0123"]).code(0).stdout(contains("there is only naive on 1 thread"));
-            rank(&["--machine", "none"]).code(2).stderr(contains("no record is of a machine `none`"));
-        }
+        diff(text.replace(from, to)).stdout(contains("1 not comparable").and(contains(part)));
     }
+    // Another machine, which has another id.
+    let elsewhere = text.replace("\"architecture\":\"", "\"architecture\":\"other-").replace(id, "0123456789abcdef");
+    diff(elsewhere).stdout(contains("1 not comparable").and(contains("the machines differ: architecture is")));
+    // Neither are they ranked together.
+    let rank = |extra: &[&str]| layerbench().arg("rank").args([&other, &path]).args(extra).assert();
+    rank(&[]).code(2).stderr(contains("of several machines: 0123456789abcdef (").and(contains("--machine ID or --node NAME")));
+    rank(&["--machine", "0123"]).code(0).stdout(contains("there is only naive on 1 thread"));
+    rank(&["--machine", "none"]).code(2).stderr(contains("no record is of machine `none`"));
+    // Another node of this class: compared, and told.
+    let sibling = text.replace("\"node\":\"one\"", "\"node\":\"two\"");
+    diff(sibling).stdout(contains("1 no difference").and(contains("nodes of one class, such as `two` and `one`")));
+    rank(&[]).code(2).stderr(contains("node one)").and(contains("node two)")));
+    rank(&["--machine", id]).code(2).stderr(contains("--node NAME"));
+    rank(&["--machine", id, "--node", "two"]).code(0).stdout(contains("there is only naive on 1 thread"));
+    rank(&["--node", "three"]).code(2).stderr(contains("no record is of node `three`"));
+    rank(&["--cells", "--format", "csv"]).code(0).stdout(contains(",one,").and(contains(",two,")));
+}
+
+#[test]
+fn nodes_are_told_apart_and_may_be_taken_for_each_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.jsonl");
+    let measure = |args: &[&str], node: &str| {
+        let mut command = layerbench();
+        command.args(QUICK).args(["-f", "forward/naive", "-o"]).arg(&path).args(args).env("LAYERBENCH_NODE", node);
+        command.assert()
+    };
+    measure(&[], "one").code(0).stderr(contains("done").and(contains("note:").not()));
+    let first = std::fs::read(&path).expect("written");
+    let nodes = || results(&path).cells().iter().map(|cell| cell.node.clone()).collect::<Vec<_>>();
+    assert_eq!(nodes(), ["one"]);
+    // The name that is given counts for more than the environment's.
+    measure(&["--node", "one"], "two").code(0).stderr(contains("1 of 1 cells are in"));
+    assert_eq!(std::fs::read(&path).expect("written"), first);
+    measure(&[], "two").code(0).stderr(contains("has cells of node `one`, which is like this one, `two`; `--node one`"));
+    assert_eq!(nodes(), ["one", "two"]);
+    for (args, node) in [(&["--node", ""][..], "one"), (&["--node", "a\tb"], "one"), (&[], "a\nb")] {
+        measure(args, node).code(2).stderr(contains("no control characters"));
+    }
+}
+
+/// What a run leaves that is killed between its last cells and their echoes.
+#[test]
+fn echoes_that_are_lacking_are_made_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.jsonl");
+    let measure = || {
+        let mut command = layerbench();
+        command.args(QUICK).args(["-f", "forward/naive", "-o"]).arg(&path).assert().code(0);
+        journal::read(&path).expect("a record file")
+    };
+    let count = |records: &[Record], kind| {
+        records.iter().filter(|record| matches!(record, Record::Cell(cell) if cell.child == kind)).count()
+    };
+    let whole = measure();
+    let without_echoes: Vec<_> =
+        whole.iter().filter(|record| !matches!(record, Record::Cell(cell) if cell.child == Child::Echo)).collect();
+    let text: String = without_echoes.iter().map(|record| journal::line(record)).collect();
+    std::fs::write(&path, text).expect("written");
+    let resumed = measure();
+    for kind in [Child::First, Child::Twin, Child::Echo] {
+        assert_eq!(count(&resumed, kind), count(&whole, kind), "{kind:?}");
+    }
+    assert_eq!(Results::new(resumed.clone()).noise(Kind::Echoes).pairs(), 12);
+    assert_eq!(measure(), resumed, "nothing is lacking any more");
 }
 
 #[test]
@@ -345,12 +398,13 @@ fn a_machine_stands_before_its_cells() {
     let [Record::Machine(machine), Record::Cell(cell), further @ ..] = records.as_slice() else {
         panic!("{records:?}");
     };
-    assert_eq!((&cell.machine, cell.child), (&machine.id, Child::First));
+    assert_eq!((cell.host(), cell.run, cell.child), (machine.host(), machine.run, Child::First));
     let mut counts = [0; 2];
     for record in further {
         let Record::Cell(child) = record else { panic!("{record:?}") };
         assert_eq!(child.cell, cell.cell);
-        let in_its_rounds = child.rounds_started_unix_ms == cell.rounds_started_unix_ms;
+        assert_eq!((child.run, child.host()), (machine.run, machine.host()));
+        let in_its_rounds = child.rounds == cell.rounds;
         assert_eq!(in_its_rounds, child.child == Child::Twin);
         counts[usize::from(in_its_rounds)] += 1;
     }

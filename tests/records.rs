@@ -5,14 +5,21 @@ use std::num::NonZeroUsize;
 use layerbench::compare::difference::{Verdict, differences};
 use layerbench::compare::ranking::rank;
 use layerbench::compare::{Kind, Results};
-use layerbench::machine::{Facts, Roofline};
-use layerbench::measure::record::{CellRecord, Child, Machine, Measured, Outcome, Record, SCHEMA, Tool};
+use layerbench::machine::{Facts, Isa, Peak, Roofline};
+use layerbench::measure::record::{
+    CellRecord, Child, Library, Limits, LimitsRecord, Machine, Measured, Outcome, Record, RunId, Tool,
+};
 use layerbench::measure::statistics::{median, median_interval, quantile};
-use layerbench::measure::{Cell, journal};
+use layerbench::measure::{Cell, FirstLayer, journal};
 use layerbench::network::NumpyRandom;
 use layerbench::workload::{Phase, Workload};
-use layerbench::{Error, ScalarKind};
+use layerbench::{Error, ScalarKind, report};
 use proptest::prelude::*;
+
+/// The run of all these records, unless they say otherwise.
+fn run() -> RunId {
+    "0123456789abcdef0123456789abcdef".parse().expect("32 digits")
+}
 
 fn record(backend: &str, workload: usize, wall_ns: Vec<u64>, child: Child) -> Record {
     let cell = Cell {
@@ -21,9 +28,10 @@ fn record(backend: &str, workload: usize, wall_ns: Vec<u64>, child: Child) -> Re
         workload: Workload::embedded().swap_remove(workload),
         scalar: ScalarKind::F64,
         threads: NonZeroUsize::MIN,
+        first_layer: FirstLayer::Plain,
     };
     let measured = Measured {
-        library: format!("{backend} 1.0"),
+        library: Library::of(format!("{backend} 1.0"), None),
         threads_got: 1,
         environment: [("OMP_NUM_THREADS".to_owned(), "1".to_owned())].into(),
         data_sha256: "ab".repeat(32),
@@ -36,25 +44,45 @@ fn record(backend: &str, workload: usize, wall_ns: Vec<u64>, child: Child) -> Re
         cpu_ns: wall_ns.clone(),
         wall_ns,
         restless: 0,
+        digest: None,
+        error_over_bound: None,
     };
     Record::Cell(CellRecord {
-        schema: SCHEMA,
+        run: run(),
+        rounds: workload as u64,
+        started_unix_ms: 0,
+        machine: Machine::id_of(&Facts::read()),
+        node: "node \"ü\"".into(),
         cell,
         child,
         cold_cache: false,
-        machine: Machine::id_of(&Facts::read()),
         tool: Tool::this(),
         command: vec!["layerbench".into(), "measure \"ü\"\n".into()],
-        rounds_started_unix_ms: workload as u64,
         outcome: Outcome::Measured(measured),
     })
 }
 
 fn lines(records: &[Record]) -> Vec<u8> {
-    records
-        .iter()
-        .flat_map(|record| serde_json::to_string(record).expect("plain data").into_bytes().into_iter().chain(*b"\n"))
-        .collect()
+    records.iter().map(journal::line).collect::<String>().into_bytes()
+}
+
+/// A machine of that run with a roofline that tells it from others.
+fn machine(run: RunId, gflops: f64) -> Machine {
+    let peak = Peak { isa: Isa::Portable, scalar: ScalarKind::F64, threads: 1, gflops };
+    let roofline = Roofline { peaks: vec![peak], ..Roofline::default() };
+    Machine { run, ..Machine::new("node \"ü\"".into(), Facts::read(), roofline) }
+}
+
+fn limits(run: RunId, rounds: u64, peak_gflops: Vec<f64>) -> Record {
+    let limits = Limits {
+        scalar: ScalarKind::F64,
+        threads: NonZeroUsize::MIN,
+        bytes_per_thread: 1 << 20,
+        gb_per_s: vec![2.5; peak_gflops.len()],
+        peak_gflops,
+    };
+    let machine = Machine::id_of(&Facts::read());
+    Record::Limits(LimitsRecord { run, rounds, machine, node: "node \"ü\"".into(), limits })
 }
 
 fn read(text: &[u8]) -> Result<Vec<Record>, Error> {
@@ -65,15 +93,17 @@ fn read(text: &[u8]) -> Result<Vec<Record>, Error> {
 
 #[test]
 fn cut_anywhere_a_file_keeps_its_whole_lines() {
-    let facts = Facts::read();
     let records = [
-        Record::Machine(Machine::new(facts, Roofline::default())),
+        Record::Machine(machine(run(), 1.0)),
         record("a", 0, vec![10; 6], Child::First),
+        limits(run(), 0, vec![1.5]),
         record("a", 0, vec![11; 6], Child::Twin),
     ];
     let text = lines(&records);
     for end in 0..=text.len() {
-        let whole = text[..end].iter().filter(|&&byte| byte == b'\n').count();
+        // A line that lacks nothing but its end is whole.
+        let cut = text[..end].iter().chain(text[end..].first().filter(|&&byte| byte == b'\n'));
+        let whole = cut.filter(|&&byte| byte == b'\n').count();
         let found = read(&text[..end]).unwrap_or_else(|error| panic!("cut at {end}: {error}"));
         assert_eq!(found, records[..whole], "cut at {end}");
     }
@@ -85,31 +115,111 @@ fn writing_goes_on_after_a_torn_line() {
     let path = folder.path().join("records.jsonl");
     let records = [record("a", 0, vec![10; 6], Child::First), record("b", 0, vec![11; 6], Child::First)];
     let text = lines(&records);
-    std::fs::write(&path, &text[..text.len() - 5]).expect("written");
-    let (mut file, found) = journal::Journal::open(&path).expect("a record file");
-    assert_eq!(found, records[..1]);
-    assert!(matches!(journal::Journal::open(&path), Err(Error::Io { action: "lock", .. })), "it is being written");
-    file.append(&records[1..]).expect("there is room");
-    drop(file);
-    assert_eq!(journal::read(&path).expect("a record file"), records);
+    // Torn in the middle, before its line's end, and not at all but for blank lines.
+    for (left, kept, cut) in [
+        (text[..text.len() - 5].to_vec(), 1, text.len() - 5 - lines(&records[..1]).len()),
+        (text[..text.len() - 1].to_vec(), 2, 0),
+        ([&text[..], b"\n \n"].concat(), 2, 0),
+    ] {
+        std::fs::write(&path, &left).expect("written");
+        let (mut file, found) = journal::Journal::open(&path).expect("a record file");
+        assert_eq!((found.as_slice(), file.cut()), (&records[..kept], cut));
+        assert!(matches!(journal::Journal::open(&path), Err(Error::Io { action: "lock", .. })), "it is being written");
+        file.append(&records[1..]).expect("there is room");
+        drop(file);
+        let wanted = [&records[..kept], &records[1..]].concat();
+        assert_eq!(journal::read(&path).expect("a record file"), wanted);
+    }
+}
+
+#[test]
+fn what_was_never_a_record_is_not_cut_off() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("mine");
+    let good = lines(&[record("a", 0, vec![10; 6], Child::First)]);
+    for foreign in ["notes", "{\"mine\":1}", "[1, 2", "{\"schema\":1,\"cell\":2}", "\0\0\0"] {
+        for text in [foreign.as_bytes().to_vec(), [&good[..], foreign.as_bytes()].concat()] {
+            std::fs::write(&path, &text).expect("written");
+            assert!(matches!(journal::Journal::open(&path), Err(Error::Record { .. })), "{foreign}");
+            assert_eq!(std::fs::read(&path).expect("written"), text, "{foreign}");
+        }
+    }
 }
 
 #[test]
 fn a_bad_line_is_an_error_with_its_number() {
     let good = lines(&[record("a", 0, vec![10; 6], Child::First)]);
     let good = std::str::from_utf8(&good).expect("UTF-8");
+    let line = good.trim_end();
+    let bad_limits = String::from_utf8(lines(&[limits(run(), 0, vec![])])).expect("UTF-8");
     for (bad, part) in [
-        ("\n".to_owned(), ":2: it is no record"),
         ("{}\n".to_owned(), "missing field `schema`"),
-        (good.replace("\"schema\":2", "\"schema\":3"), "its schema is 3, and this version reads 2"),
+        (good.replace("\"schema\":3", "\"schema\":4"), "its schema is 4, and this version reads 2 and 3"),
         (good.replace("\"first\"", "\"twain\""), "twain"),
+        (good.replace("\"plain\"", "\"folded\""), "folded"),
         (good.replace("\"batch\":209", "\"batch\":0"), "`batch` is 0"),
         (good.replace("\"kind\":\"cell\"", "\"kind\":\"sell\""), "sell"),
+        (good.replace("\"kind\":\"cell\"", "\"kind\":\"cell\",\"more\":1"), "more"),
         (good.replace("[100,", "[-1,").replace("[10,", "[-1,"), "-1"),
-        ("\0\0\0\n".to_owned(), "it is no record"),
+        (good.replace("\"run\":\"0", "\"run\":\"g"), "expected 32 hexadecimal digits"),
+        (good.replace("\"node\":\"node", "\"node\":\"\\u001b[2J"), "`node` has control characters"),
+        (bad_limits, "`peak_gflops` is empty"),
+        // What copying, gluing and crashes make of files.
+        ("\0\0\0\n".to_owned(), "3 of its 3 bytes are NUL"),
+        (format!("{}\0\0{}\n", &line[..50], &line[52..]), "bytes are NUL"),
+        (format!("{line}{line}\n"), &format!("it is two records: a line's end is missing before column {}", line.len() + 1)),
+        (format!("{}{line}\n", &line[..99]), "torn, it seems, with another behind it from column 100;"),
+        (format!("{}\n", &line[..99]), "the rest of it is missing"),
+        (format!("{}\n", &line[99..]), "it is no record: "),
     ] {
         let error = read(format!("{good}{bad}{good}").as_bytes()).expect_err(&bad).to_string();
         assert!(error.contains(part) && error.contains(":2: "), "{bad}: {error}");
+    }
+    // Blank lines are no damage, wherever they are.
+    assert_eq!(read(format!("\n{good}\r\n \n{good}\n").as_bytes()).expect("two records").len(), 2);
+}
+
+#[test]
+fn records_of_schema_2_are_read() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("record/epyc-zen5-2cores.jsonl");
+    let text = std::fs::read_to_string(&path).expect("it is committed");
+    let records = journal::read(&path).expect("a record file");
+    assert_eq!(records.len(), text.lines().count());
+    let machines: Vec<&Machine> =
+        records.iter().filter_map(|record| if let Record::Machine(machine) = record { Some(machine) } else { None }).collect();
+    // Three starts of the program on one machine, whose old id is the name of its node now.
+    assert_eq!(machines.len(), 3);
+    for machine in &machines {
+        assert_eq!((machine.id.as_str(), machine.node.as_str()), (Machine::id_of(&machine.facts).as_str(), "f9339625510172da"));
+        assert!(machine.roofline.bandwidths.is_empty() && machine.roofline.peak(ScalarKind::F64, 2).is_some());
+    }
+    let runs: Vec<RunId> = machines.iter().map(|machine| machine.run).collect();
+    assert!(runs[0] != runs[1] && runs[1] != runs[2] && runs[0] != runs[2]);
+    let results = Results::new(records.clone());
+    for cell in results.cells() {
+        let machine = results.machine(cell).expect("it stands before its cells");
+        assert_eq!((machine.host(), machine.run), (cell.host(), cell.run));
+        assert_eq!((cell.rounds, cell.cell.first_layer), (cell.started_unix_ms, FirstLayer::Plain));
+        let shown = results.summary(cell).expect("it was measured");
+        assert_eq!(shown.roofline_share, None, "the limit was measured at a reported size");
+    }
+    // What is written of them is schema 3, and the same.
+    assert_eq!(read(&lines(&records)).expect("records"), records);
+    // Whatever was added later is not in the old ones.
+    for (from, to) in [("\"schema\":2", "\"schema\":2,\"node\":\"x\""), ("\"restless\":", "\"digest\":\"x\",\"restless\":")] {
+        assert!(read(text.replace(from, to).as_bytes()).is_err(), "{to}");
+    }
+}
+
+/// The page for readers in other languages shows one line of each kind.
+#[test]
+fn the_documented_lines_are_records() {
+    let page = include_str!("../docs/records.md");
+    let examples: Vec<&str> = page.lines().filter(|line| line.starts_with("{\"schema\":")).collect();
+    let records = read((examples.join("\n") + "\n").as_bytes()).expect("records");
+    assert!(matches!(records.as_slice(), [Record::Machine(_), Record::Cell(_), Record::Limits(_)]), "{records:?}");
+    for (record, example) in records.iter().zip(examples) {
+        assert_eq!(journal::line(record).trim_end(), example);
     }
 }
 
@@ -175,7 +285,7 @@ fn samples(random: &mut NumpyRandom, scale: f64, between: f64, within: f64) -> V
 /// As a child of another kind, in rounds that began at `time`.
 fn at(record: Record, child: Child, time: u64) -> Record {
     match record {
-        Record::Cell(cell) => Record::Cell(CellRecord { child, rounds_started_unix_ms: time, ..cell }),
+        Record::Cell(cell) => Record::Cell(CellRecord { child, rounds: time, ..cell }),
         machine => machine,
     }
 }
@@ -260,6 +370,13 @@ fn cell(index: usize) -> Record {
     record("a", index, vec![1000; 6], Child::First)
 }
 
+fn measured(record: &mut CellRecord) -> &mut Measured {
+    match &mut record.outcome {
+        Outcome::Measured(measured) => measured,
+        Outcome::Failed(failure) => panic!("{failure:?}"),
+    }
+}
+
 /// A further child of [`cell`], slower by so many percent.
 fn further(index: usize, percent: f64, child: Child, time: u64) -> Record {
     at(record("a", index, vec![(1000.0 * (percent / 100.0).exp()).round() as u64; 6], Child::First), child, time)
@@ -307,6 +424,23 @@ fn noise_between_runs_is_that_of_the_echoes() {
     let at_once = || vec![cell(0), cell(1), echo(5.0, 1), echo(-5.0, 1)];
     assert_eq!(verdict(at_once(), 60.0), Verdict::NoDifference);
     assert_eq!(verdict(at_once(), 66.0), Verdict::Slower);
+    // Echoes of an earlier program, environment or library count for nothing: not in the sum, and not as times.
+    let changed: [fn(&mut CellRecord); 3] = [
+        |record| record.tool.revision = "another".into(),
+        |record| measured(record).environment = [("OMP_NUM_THREADS".to_owned(), "2".to_owned())].into(),
+        |record| measured(record).library.description = "another".into(),
+    ];
+    for change in changed {
+        let old = (3..9).map(|time| {
+            let Record::Cell(mut cell) = echo(0.1, time) else { unreachable!("it is one") };
+            change(&mut cell);
+            Record::Cell(cell)
+        });
+        let records = || records().into_iter().chain(old.clone()).collect::<Vec<_>>();
+        assert_eq!(noise(records(), Kind::Echoes).1, 2);
+        assert_eq!(verdict(records(), 20.0), Verdict::NoDifference);
+        assert_eq!(verdict(records(), 23.0), Verdict::Slower);
+    }
     // Without an echo nothing is known, whatever the twins say.
     let reason = verdict(vec![cell(0), further(0, 0.1, Child::Twin, 0)], 50.0);
     assert!(
@@ -328,31 +462,116 @@ fn what_ran_at_different_times_is_ranked_with_the_noise_between_times() {
 }
 
 #[test]
-fn a_cell_is_held_against_its_like_on_the_same_machine() {
-    let on = |machine: &str, ns: u64, child, time| match at(record("a", 0, vec![ns; 6], Child::First), child, time) {
-        Record::Cell(cell) => Record::Cell(CellRecord { machine: machine.into(), ..cell }),
-        machine => machine,
+fn a_cell_is_held_against_its_like_on_the_same_node_then_in_its_class() {
+    let on = |(machine, node): (&str, &str), ns: u64, child, time| {
+        match at(record("a", 0, vec![ns; 6], Child::First), child, time) {
+            Record::Cell(cell) => Record::Cell(CellRecord { machine: machine.into(), node: node.into(), ..cell }),
+            other => other,
+        }
     };
-    let of = |cells: &[(&str, u64)]| {
-        let cells = cells.iter().map(|&(machine, ns)| on(machine, ns, Child::First, 0));
-        Results::new(cells.chain([on("x", 2, Child::Echo, 1)]).collect::<Vec<_>>())
+    let of = |cells: &[(&'static str, &'static str, u64)]| {
+        let of_cell = |&(machine, node, ns): &(&'static str, &'static str, u64)| {
+            [on((machine, node), ns, Child::First, 0), on((machine, node), ns, Child::Echo, 1)]
+        };
+        Results::new(cells.iter().flat_map(of_cell).collect::<Vec<_>>())
     };
     let names = |a: &Results, b: &Results| -> Vec<String> {
-        differences(a, b)
-            .iter()
-            .map(|found| format!("{:?} {}", found.time_ns.map(|ns| ns.map(|ns| 10.0 * ns)), found.verdict))
-            .collect()
+        let name = |found: &layerbench::compare::difference::Difference| {
+            let nodes = found.nodes.as_ref().map_or(String::new(), |[a, b]| format!(" ({a}, {b})"));
+            format!("{:?} {}{nodes}", found.time_ns.map(|ns| ns.map(|ns| 10.0 * ns)), found.verdict)
+        };
+        differences(a, b).iter().map(name).collect()
     };
-    let (x, xy, y) = (of(&[("x", 2)]), of(&[("y", 7), ("x", 2)]), of(&[("y", 7)]));
+    let (x, xy, y) = (of(&[("x", "n", 2)]), of(&[("y", "n", 7), ("x", "n", 2)]), of(&[("y", "n", 7)]));
+    let alone = |file: &str| format!("not comparable: it is in the {file} file only");
     assert_eq!(
         names(&x, &xy),
-        ["[Some(2.0), Some(2.0)] no difference", "[None, Some(7.0)] not comparable: it is in the second file only"]
+        ["[Some(2.0), Some(2.0)] no difference".into(), format!("[None, Some(7.0)] {}", alone("second"))]
     );
     assert_eq!(
         names(&xy, &x),
-        ["[Some(7.0), None] not comparable: it is in the first file only", "[Some(2.0), Some(2.0)] no difference"]
+        [format!("[Some(7.0), None] {}", alone("first")), "[Some(2.0), Some(2.0)] no difference".into()]
     );
     assert!(names(&x, &y)[0].contains("the machines differ"));
+    // Of one class: the same node first, then whichever there is, which is told.
+    let (n, nm, m) = (of(&[("x", "n", 2)]), of(&[("x", "m", 7), ("x", "n", 2)]), of(&[("x", "m", 7)]));
+    assert_eq!(names(&n, &nm)[0], "[Some(2.0), Some(2.0)] no difference");
+    assert_eq!(names(&n, &m), ["[Some(2.0), Some(7.0)] slower (n, m)"]);
+    // Neither is ranked with the other, nor do the noises mix.
+    assert_eq!(nm.cells().len(), 2);
+    assert_eq!(nm.noise(Kind::Echoes).pairs(), 2);
+}
+
+#[test]
+fn a_library_is_its_file_and_its_description() {
+    let with = |ns: u64, sha256: Option<&str>, description: &str| {
+        let Record::Cell(mut first) = record("a", 0, vec![ns; 6], Child::First) else { unreachable!("it is one") };
+        measured(&mut first).library =
+            Library { sha256: sha256.map(Into::into), ..Library::of(description.into(), None) };
+        let echo = CellRecord { child: Child::Echo, rounds: 1, ..first.clone() };
+        Results::new([Record::Cell(first), Record::Cell(echo)])
+    };
+    let verdict = |a: &Results, b: &Results| differences(a, b).swap_remove(0).verdict.to_string();
+    let (one, two) = ("1".repeat(64), "2".repeat(64));
+    let first = with(1000, Some(&one), "BLAS 1");
+    assert_eq!(verdict(&first, &with(1000, Some(&one), "BLAS 1")), "no difference");
+    assert_eq!(verdict(&first, &with(1000, None, "BLAS 1")), "no difference");
+    let told = verdict(&first, &with(1000, Some(&two), "BLAS 1"));
+    assert_eq!(told, "not comparable: the library differs: BLAS 1 (sha256 111111111111) and BLAS 1 (sha256 222222222222)");
+    assert!(verdict(&first, &with(1000, Some(&one), "BLAS 1, another kernel")).contains("the library differs"));
+}
+
+#[test]
+fn what_a_run_found_is_what_its_cells_are_held_against() {
+    let later: RunId = "f".repeat(32).parse().expect("32 digits");
+    let of_run = |run, index| match cell(index) {
+        Record::Cell(cell) => Record::Cell(CellRecord { run, ..cell }),
+        other => other,
+    };
+    let results = Results::new([
+        Record::Machine(machine(run(), 1.0)),
+        cell(0),
+        limits(run(), 0, vec![3.0]),
+        // The same machine in a later run.
+        Record::Machine(machine(later, 2.0)),
+        of_run(later, 1),
+        limits(later, 0, vec![4.0]),
+        limits(later, 1, vec![5.0]),
+        of_run(later, 2),
+    ]);
+    let peaks: Vec<Option<f64>> = results
+        .cells()
+        .iter()
+        .map(|cell| results.machine(cell)?.roofline.peak(ScalarKind::F64, 1))
+        .collect();
+    assert_eq!(peaks, [Some(1.0), Some(2.0), Some(2.0)]);
+    let limits: Vec<_> = results.cells().iter().map(|cell| Some(results.limits(cell)?.peak_gflops[0])).collect();
+    assert_eq!(limits, [Some(3.0), Some(5.0), None]);
+    // Rounds of the same number in two runs are not the same rounds.
+    let twin = |run| Results::new([cell(0), at(of_run(run, 0), Child::Twin, 0)]).noise(Kind::Twins).pairs();
+    assert_eq!((twin(run()), twin(later)), (1, 0));
+}
+
+#[test]
+fn the_sentence_tells_of_the_tie_that_there_is() {
+    // The second is always 10% behind; the third is noisy, and ahead of it nowhere for sure.
+    let steady = |time: u64| (0..15).map(|i| 1000 * time + i % 5).collect::<Vec<u64>>();
+    let noisy = (0..15).map(|i| if i < 7 { 90_000 } else { 160_000 + i }).collect::<Vec<u64>>();
+    let results = Results::new([
+        Record::Machine(machine(run(), 1.0)),
+        record("a", 0, steady(100), Child::First),
+        record("b", 0, steady(110), Child::First),
+        record("c", 0, noisy, Child::First),
+        record("a", 0, steady(100), Child::Twin),
+    ]);
+    let ranking = rank(&results).swap_remove(0);
+    let tied: Vec<_> = ranking.places[1..].iter().map(|place| (place.contender.backend.as_str(), place.is_tied())).collect();
+    assert_eq!(tied, [("b", false), ("c", true)], "{ranking:?}");
+    let machine = report::machine(&results, &results.cells()[0]);
+    assert!(machine.ends_with("node node \"ü\"") && machine.contains(" core"), "{machine}");
+    let sentence = report::sentence(&ranking, &machine);
+    let start = format!("Too close to call on {machine}: a on 1 thread (a 1.0) and c on 1 thread. The ratio of their times is 1.60,");
+    assert!(sentence.starts_with(&start), "{sentence}");
 }
 
 #[test]

@@ -38,9 +38,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
         if let Some([first, second]) = differences.iter().find_map(|difference| difference.nodes.as_ref()) {
             writeln!(
                 out,
-                "note: the files are of two nodes of one class, such as `{}` and `{}`: what these differ in is in the ratios, and not in their intervals",
-                first.escape_debug(),
-                second.escape_debug()
+                "note: there are nodes of one class, such as `{first}` and `{second}`: what these differ in is in the ratios, and not in their intervals"
             )?;
         }
     }

@@ -112,6 +112,9 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
 
     let node = node(args.node.as_deref())?;
     let (mut journal, mut records) = Journal::open(path)?;
+    if journal.cut() > 0 {
+        eprintln!("note: the last line of {} was torn, as a killed run leaves it; its {} bytes are cut off", path.display(), journal.cut());
+    }
     let facts = Facts::read();
     let id = Machine::id_of(&facts);
     let host = Host { machine: &id, node: &node };

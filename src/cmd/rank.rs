@@ -36,14 +36,17 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     let mut results = results(&args.files, &args.selection)?;
-    if args.machine.is_some() || args.node.is_some() {
+    let machine = args.machine.as_ref().map(|id| format!("machine `{id}`"));
+    let node = args.node.as_ref().map(|node| format!("node `{node}`"));
+    let picked: Vec<String> = machine.into_iter().chain(node).collect();
+    if !picked.is_empty() {
         let known = machines(&results);
         results.retain(|record| {
             args.machine.as_ref().is_none_or(|id| record.machine.starts_with(id.as_str()))
                 && args.node.as_ref().is_none_or(|node| record.node == *node)
         });
         if results.cells().is_empty() {
-            bail!("no record is of such a machine; there are {known}");
+            bail!("no record is of {}; there are {known}", picked.join(", "));
         }
     }
     if args.cells {

@@ -170,6 +170,13 @@ mod tests {
             times += 1;
         }
         assert_eq!(times, FEWEST_ECHO_TIMES);
+        // What an earlier run had counts, for one thread and for several on its own.
+        let cells = group.to_vec();
+        for (echo_times, lacks) in [([6, 6], false), ([6, 5], true), ([0, 6], true)] {
+            assert_eq!(Earlier { cells: cells.clone(), echo_times }.lacks_echoes(), lacks, "{echo_times:?}");
+        }
+        let serial: Vec<Cell> = cells.into_iter().filter(|cell| cell.threads.get() == 1).collect();
+        assert!(!Earlier { cells: serial, echo_times: [6, 0] }.lacks_echoes());
         // Where nothing could be measured there is nothing to wait for.
         assert!(!Pairs::new(1, Earlier::default()).lacks_echoes());
         assert!(Pairs::new(1, Earlier::default()).twins(&[]).is_empty());

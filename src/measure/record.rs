@@ -193,6 +193,7 @@ impl Tool {
 /// How it went.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "nearly all are measured")]
 pub enum Outcome {
     /// There are samples.
     Measured(Measured),
@@ -257,7 +258,12 @@ pub struct Limits {
 impl Record {
     /// What makes a line unusable that has all its fields, if anything does: a file is written by programs, and edited by people.
     pub(super) fn problem(&self) -> Option<&'static str> {
+        let (Record::Machine(Machine { node, .. })
+        | Record::Cell(CellRecord { node, .. })
+        | Record::Limits(LimitsRecord { node, .. })) = self;
         match self {
+            // It is shown on terminals.
+            _ if node.contains(char::is_control) => Some("`node` has control characters"),
             Record::Machine(_) => None,
             Record::Cell(cell) => cell.problem(),
             Record::Limits(LimitsRecord { limits: Limits { peak_gflops, gb_per_s, .. }, .. }) => match () {

@@ -44,7 +44,7 @@ pub fn ranking(rankings: &[Ranking]) -> Table {
 
 /// Which machine a cell is of: its CPU, its cores, its node.
 pub fn machine(results: &Results, record: &CellRecord) -> String {
-    let node = record.node.escape_debug();
+    let node = &record.node;
     let Some(Machine { facts: Facts { cpu, cores, .. }, .. }) = results.machine(record) else {
         return format!("a machine that its file does not describe, node {node}");
     };
