@@ -113,7 +113,9 @@ fn a_run_is_recorded_resumed_ranked_and_compared() {
         torn.pop();
     }
     std::fs::write(&path, torn).expect("written");
-    measure(&path, &[]).code(0).stderr(contains("2 of 4 cells are in").and(contains("forward/naive").not()));
+    measure(&path, &[])
+        .code(0)
+        .stderr(contains("2 of 4 cells are in").and(contains("a.jsonl was torn")).and(contains("forward/naive").not()));
     let all = std::fs::read(&path).expect("written");
     assert!(all.starts_with(&first));
     assert_eq!(ids(&path).len(), 4);
@@ -212,7 +214,9 @@ fn another_library_or_machine_is_not_compared() {
     diff(elsewhere).stdout(contains("1 not comparable").and(contains("the machines differ: architecture is")));
     // Neither are they ranked together.
     let rank = |extra: &[&str]| layerbench().arg("rank").args([&other, &path]).args(extra).assert();
-    rank(&[]).code(2).stderr(contains("of several machines: 0123456789abcdef (").and(contains("--machine ID or --node NAME")));
+    rank(&[])
+        .code(2)
+        .stderr(contains("of several machines: 0123456789abcdef (").and(contains("--machine ID or --node NAME")));
     rank(&["--machine", "0123"]).code(0).stdout(contains("there is only naive on 1 thread"));
     rank(&["--machine", "none"]).code(2).stderr(contains("no record is of machine `none`"));
     // Another node of this class: compared, and told.
@@ -241,7 +245,9 @@ fn nodes_are_told_apart_and_may_be_taken_for_each_other() {
     // The name that is given counts for more than the environment's.
     measure(&["--node", "one"], "two").code(0).stderr(contains("1 of 1 cells are in"));
     assert_eq!(std::fs::read(&path).expect("written"), first);
-    measure(&[], "two").code(0).stderr(contains("has cells of node `one`, which is like this one, `two`; `--node one`"));
+    measure(&[], "two")
+        .code(0)
+        .stderr(contains("has such cells of node `one`, which is like this one, `two`; `--node`"));
     assert_eq!(nodes(), ["one", "two"]);
     for (args, node) in [(&["--node", ""][..], "one"), (&["--node", "a\tb"], "one"), (&[], "a\nb")] {
         measure(args, node).code(2).stderr(contains("no control characters"));

@@ -1,6 +1,7 @@
 //! Record files and what is derived from them, on made-up numbers: torn files, rankings and differences with known answers.
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 
 use layerbench::compare::difference::{Verdict, differences};
 use layerbench::compare::ranking::rank;
@@ -86,9 +87,7 @@ fn limits(run: RunId, rounds: u64, peak_gflops: Vec<f64>) -> Record {
 }
 
 fn read(text: &[u8]) -> Result<Vec<Record>, Error> {
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(file.path(), text).expect("written");
-    journal::read(file.path())
+    journal::parse(Path::new("records.jsonl"), text)
 }
 
 #[test]
@@ -167,7 +166,10 @@ fn a_bad_line_is_an_error_with_its_number() {
         // What copying, gluing and crashes make of files.
         ("\0\0\0\n".to_owned(), "3 of its 3 bytes are NUL"),
         (format!("{}\0\0{}\n", &line[..50], &line[52..]), "bytes are NUL"),
-        (format!("{line}{line}\n"), &format!("it is two records: a line's end is missing before column {}", line.len() + 1)),
+        (
+            format!("{line}{line}\n"),
+            &format!("it is two records: a line's end is missing before column {}", line.len() + 1),
+        ),
         (format!("{}{line}\n", &line[..99]), "torn, it seems, with another behind it from column 100;"),
         (format!("{}\n", &line[..99]), "the rest of it is missing"),
         (format!("{}\n", &line[99..]), "it is no record: "),
@@ -181,16 +183,21 @@ fn a_bad_line_is_an_error_with_its_number() {
 
 #[test]
 fn records_of_schema_2_are_read() {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("record/epyc-zen5-2cores.jsonl");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("record/epyc-zen5-2cores.jsonl");
     let text = std::fs::read_to_string(&path).expect("it is committed");
     let records = journal::read(&path).expect("a record file");
     assert_eq!(records.len(), text.lines().count());
-    let machines: Vec<&Machine> =
-        records.iter().filter_map(|record| if let Record::Machine(machine) = record { Some(machine) } else { None }).collect();
+    let machines: Vec<&Machine> = records
+        .iter()
+        .filter_map(|record| if let Record::Machine(machine) = record { Some(machine) } else { None })
+        .collect();
     // Three starts of the program on one machine, whose old id is the name of its node now.
     assert_eq!(machines.len(), 3);
     for machine in &machines {
-        assert_eq!((machine.id.as_str(), machine.node.as_str()), (Machine::id_of(&machine.facts).as_str(), "f9339625510172da"));
+        assert_eq!(
+            (machine.id.as_str(), machine.node.as_str()),
+            (Machine::id_of(&machine.facts).as_str(), "f9339625510172da")
+        );
         assert!(machine.roofline.bandwidths.is_empty() && machine.roofline.peak(ScalarKind::F64, 2).is_some());
     }
     let runs: Vec<RunId> = machines.iter().map(|machine| machine.run).collect();
@@ -206,7 +213,9 @@ fn records_of_schema_2_are_read() {
     // What is written of them is schema 3, and the same.
     assert_eq!(read(&lines(&records)).expect("records"), records);
     // Whatever was added later is not in the old ones.
-    for (from, to) in [("\"schema\":2", "\"schema\":2,\"node\":\"x\""), ("\"restless\":", "\"digest\":\"x\",\"restless\":")] {
+    for (from, to) in
+        [("\"schema\":2", "\"schema\":2,\"node\":\"x\""), ("\"restless\":", "\"digest\":\"x\",\"restless\":")]
+    {
         assert!(read(text.replace(from, to).as_bytes()).is_err(), "{to}");
     }
 }
@@ -463,11 +472,13 @@ fn what_ran_at_different_times_is_ranked_with_the_noise_between_times() {
 
 #[test]
 fn a_cell_is_held_against_its_like_on_the_same_node_then_in_its_class() {
-    let on = |(machine, node): (&str, &str), ns: u64, child, time| {
-        match at(record("a", 0, vec![ns; 6], Child::First), child, time) {
-            Record::Cell(cell) => Record::Cell(CellRecord { machine: machine.into(), node: node.into(), ..cell }),
-            other => other,
-        }
+    let on = |(machine, node): (&str, &str), ns: u64, child, time| match at(
+        record("a", 0, vec![ns; 6], Child::First),
+        child,
+        time,
+    ) {
+        Record::Cell(cell) => Record::Cell(CellRecord { machine: machine.into(), node: node.into(), ..cell }),
+        other => other,
     };
     let of = |cells: &[(&'static str, &'static str, u64)]| {
         let of_cell = |&(machine, node, ns): &(&'static str, &'static str, u64)| {
@@ -517,7 +528,10 @@ fn a_library_is_its_file_and_its_description() {
     assert_eq!(verdict(&first, &with(1000, Some(&one), "BLAS 1")), "no difference");
     assert_eq!(verdict(&first, &with(1000, None, "BLAS 1")), "no difference");
     let told = verdict(&first, &with(1000, Some(&two), "BLAS 1"));
-    assert_eq!(told, "not comparable: the library differs: BLAS 1 (sha256 111111111111) and BLAS 1 (sha256 222222222222)");
+    assert_eq!(
+        told,
+        "not comparable: the library differs: BLAS 1 (sha256 111111111111) and BLAS 1 (sha256 222222222222)"
+    );
     assert!(verdict(&first, &with(1000, Some(&one), "BLAS 1, another kernel")).contains("the library differs"));
 }
 
@@ -539,11 +553,8 @@ fn what_a_run_found_is_what_its_cells_are_held_against() {
         limits(later, 1, vec![5.0]),
         of_run(later, 2),
     ]);
-    let peaks: Vec<Option<f64>> = results
-        .cells()
-        .iter()
-        .map(|cell| results.machine(cell)?.roofline.peak(ScalarKind::F64, 1))
-        .collect();
+    let peaks: Vec<Option<f64>> =
+        results.cells().iter().map(|cell| results.machine(cell)?.roofline.peak(ScalarKind::F64, 1)).collect();
     assert_eq!(peaks, [Some(1.0), Some(2.0), Some(2.0)]);
     let limits: Vec<_> = results.cells().iter().map(|cell| Some(results.limits(cell)?.peak_gflops[0])).collect();
     assert_eq!(limits, [Some(3.0), Some(5.0), None]);
@@ -565,12 +576,15 @@ fn the_sentence_tells_of_the_tie_that_there_is() {
         record("a", 0, steady(100), Child::Twin),
     ]);
     let ranking = rank(&results).swap_remove(0);
-    let tied: Vec<_> = ranking.places[1..].iter().map(|place| (place.contender.backend.as_str(), place.is_tied())).collect();
+    let tied: Vec<_> =
+        ranking.places[1..].iter().map(|place| (place.contender.backend.as_str(), place.is_tied())).collect();
     assert_eq!(tied, [("b", false), ("c", true)], "{ranking:?}");
     let machine = report::machine(&results, &results.cells()[0]);
     assert!(machine.ends_with("node node \"ü\"") && machine.contains(" core"), "{machine}");
     let sentence = report::sentence(&ranking, &machine);
-    let start = format!("Too close to call on {machine}: a on 1 thread (a 1.0) and c on 1 thread. The ratio of their times is 1.60,");
+    let start = format!(
+        "Too close to call on {machine}: a on 1 thread (a 1.0) and c on 1 thread. The ratio of their times is 1.60,"
+    );
     assert!(sentence.starts_with(&start), "{sentence}");
 }
 

@@ -113,7 +113,11 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     let node = node(args.node.as_deref())?;
     let (mut journal, mut records) = Journal::open(path)?;
     if journal.cut() > 0 {
-        eprintln!("note: the last line of {} was torn, as a killed run leaves it; its {} bytes are cut off", path.display(), journal.cut());
+        eprintln!(
+            "note: the last line of {} was torn, as a killed run leaves it; its {} bytes are cut off",
+            path.display(),
+            journal.cut()
+        );
     }
     let facts = Facts::read();
     let id = Machine::id_of(&facts);
@@ -131,7 +135,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     }
     if let Some(other) = other_node(&records, &missing, args.cold_cache, host) {
         eprintln!(
-            "note: {} has cells of node `{other}`, which is like this one, `{node}`; `--node {other}` takes them for this one's",
+            "note: {} has such cells of node `{other}`, which is like this one, `{node}`; `--node` with that name takes them for this one's",
             path.display()
         );
     }
@@ -203,7 +207,9 @@ fn node(given: Option<&str>) -> anyhow::Result<String> {
     }
     match std::env::var_os(NODE).filter(|name| !name.is_empty()) {
         Some(name) => parse_node(&name.to_string_lossy()).map_err(|problem| anyhow!("{NODE}: {problem}")),
-        None => machine::node().ok_or_else(|| anyhow!("the system has no name for this machine; give it one with --node")),
+        None => {
+            machine::node().ok_or_else(|| anyhow!("the system has no name for this machine; give it one with --node"))
+        }
     }
 }
 
@@ -212,7 +218,10 @@ const NODE: &str = "LAYERBENCH_NODE";
 
 fn parse_node(text: &str) -> Result<String, String> {
     match text.is_empty() || text.chars().any(char::is_control) {
-        true => Err(format!("a node's name is `{}`; expected some characters, and no control characters", text.escape_debug())),
+        true => Err(format!(
+            "a node's name is `{}`; expected some characters, and no control characters",
+            text.escape_debug()
+        )),
         false => Ok(text.to_owned()),
     }
 }

@@ -105,8 +105,10 @@ fn without_torn_end(text: &[u8]) -> &[u8] {
     let start = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
     let (whole, last) = text.split_at(start);
     let is_start_of = |begin: &[u8]| last.iter().zip(begin).all(|(found, wanted)| found == wanted);
-    let goes_on = || serde_json::from_slice::<IgnoredAny>(last).is_err_and(|error| error.is_eof());
-    if BEGINNINGS.iter().any(|begin| is_start_of(begin.as_bytes())) && goes_on() { whole } else { text }
+    let goes_on = |last: &[u8]| serde_json::from_slice::<IgnoredAny>(last).is_err_and(|error| error.is_eof());
+    // Cut behind its point or sign a number is no number, whatever comes.
+    let is_torn = || goes_on(last) || goes_on(&[last, b"0"].concat());
+    if BEGINNINGS.iter().any(|begin| is_start_of(begin.as_bytes())) && is_torn() { whole } else { text }
 }
 
 /// How lines begin that this program writes, and those of schema 2. Nowhere else in them it stands like this.
@@ -160,7 +162,8 @@ fn what_it_seems(text: &[u8], error: &serde_json::Error) -> String {
             "it is no record: one that is torn, it seems, with another behind it from column {column}; delete what is before that"
         ),
         _ if error.is_eof() => {
-            "it is no record: the rest of it is missing, it seems; delete the line, and `measure` makes up for it".into()
+            "it is no record: the rest of it is missing, it seems; delete the line, and `measure` makes up for it"
+                .into()
         }
         _ => format!("it is no record: {error}"),
     }

@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn a_build_id_is_that_of_the_note() {
-        let note = |name: &[u8; 4]| [&[4, 0, 0, 0, 4, 0, 0, 0, 3, 0, 0, 0], &name[..], &[0xde, 0xad, 0x0b, 0xef]].concat();
+        let note =
+            |name: &[u8; 4]| [&[4, 0, 0, 0, 4, 0, 0, 0, 3, 0, 0, 0], &name[..], &[0xde, 0xad, 0x0b, 0xef]].concat();
         assert_eq!(build_id(&elf(&note(b"GNU\0"))), Some("dead0bef".into()));
         assert_eq!(build_id(&elf(&note(b"BSD\0"))), None);
         let whole = elf(&note(b"GNU\0"));
