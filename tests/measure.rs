@@ -227,57 +227,23 @@ fn another_library_or_machine_is_not_compared() {
     rank(&["--machine", id, "--node", "two"]).code(0).stdout(contains("there is only naive on 1 thread"));
     rank(&["--node", "three"]).code(2).stderr(contains("no record is of node `three`"));
     rank(&["--cells", "--format", "csv"]).code(0).stdout(contains(",one,").and(contains(",two,")));
-}
 
-#[test]
-fn nodes_are_told_apart_and_may_be_taken_for_each_other() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("a.jsonl");
+    // This machine is `one` or another.
     let measure = |args: &[&str], node: &str| {
         let mut command = layerbench();
-        command.args(QUICK).args(["-f", "forward/naive", "-o"]).arg(&path).args(args).env("LAYERBENCH_NODE", node);
-        command.assert()
+        command.args(QUICK).args(["-f", "forward/naive", "--max-time", "0.001", "-o"]).arg(&path).args(args);
+        command.env("LAYERBENCH_NODE", node).assert()
     };
-    measure(&[], "one").code(0).stderr(contains("done").and(contains("note:").not()));
-    let first = std::fs::read(&path).expect("written");
-    let nodes = || results(&path).cells().iter().map(|cell| cell.node.clone()).collect::<Vec<_>>();
-    assert_eq!(nodes(), ["one"]);
-    // The name that is given counts for more than the environment's.
-    measure(&["--node", "one"], "two").code(0).stderr(contains("1 of 1 cells are in"));
-    assert_eq!(std::fs::read(&path).expect("written"), first);
-    measure(&[], "two")
-        .code(0)
-        .stderr(contains("has such cells of node `one`, which is like this one, `two`; `--node`"));
-    assert_eq!(nodes(), ["one", "two"]);
     for (args, node) in [(&["--node", ""][..], "one"), (&["--node", "a\tb"], "one"), (&[], "a\nb")] {
         measure(args, node).code(2).stderr(contains("no control characters"));
     }
-}
-
-/// What a run leaves that is killed between its last cells and their echoes.
-#[test]
-fn echoes_that_are_lacking_are_made_up() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("a.jsonl");
-    let measure = || {
-        let mut command = layerbench();
-        command.args(QUICK).args(["-f", "forward/naive", "-o"]).arg(&path).assert().code(0);
-        journal::read(&path).expect("a record file")
-    };
-    let count = |records: &[Record], kind| {
-        records.iter().filter(|record| matches!(record, Record::Cell(cell) if cell.child == kind)).count()
-    };
-    let whole = measure();
-    let without_echoes: Vec<_> =
-        whole.iter().filter(|record| !matches!(record, Record::Cell(cell) if cell.child == Child::Echo)).collect();
-    let text: String = without_echoes.iter().map(|record| journal::line(record)).collect();
-    std::fs::write(&path, text).expect("written");
-    let resumed = measure();
-    for kind in [Child::First, Child::Twin, Child::Echo] {
-        assert_eq!(count(&resumed, kind), count(&whole, kind), "{kind:?}");
+    // The name that is given counts for more than the environment's.
+    for (args, node) in [(&["--node", "one"][..], "two"), (&[], "one")] {
+        measure(args, node).code(0).stderr(contains("1 of 1 cells are in").and(contains("note:").not()));
     }
-    assert_eq!(Results::new(resumed.clone()).noise(Kind::Echoes).pairs(), 12);
-    assert_eq!(measure(), resumed, "nothing is lacking any more");
+    assert_eq!(std::fs::read_to_string(&path).expect("written"), text);
+    let told = "has such cells of node `one`, which is like this one, `two`; `--node` with that name takes them";
+    measure(&[], "two").code(0).stderr(contains(told).and(contains("1 cells are left")));
 }
 
 #[test]
@@ -417,4 +383,19 @@ fn a_machine_stands_before_its_cells() {
     assert_eq!(counts, [12, 8], "echoes and twins");
     // Where a program lies is nobody's business.
     assert_eq!(cell.command[..2], ["layerbench", "measure"]);
+
+    // A run that is killed between its last cells and their echoes leaves all but these, and they are made up for.
+    let is_echo = |record: &&Record| matches!(record, Record::Cell(cell) if cell.child == Child::Echo);
+    let left: String = records.iter().filter(|record| !is_echo(record)).map(journal::line).collect();
+    std::fs::write(&path, left).expect("written");
+    let resume = || {
+        layerbench().args(QUICK).args(["-f", "forward/naive", "-o"]).arg(&path).assert().code(0);
+        journal::read(&path).expect("a record file")
+    };
+    let resumed = resume();
+    assert_eq!(resumed.iter().filter(is_echo).count(), 12);
+    // One machine more, since it is another run.
+    assert_eq!(resumed.len(), records.len() + 1);
+    assert_eq!(Results::new(resumed.clone()).noise(Kind::Echoes).pairs(), 12);
+    assert_eq!(resume(), resumed, "nothing is lacking any more");
 }

@@ -85,11 +85,11 @@ mod tests {
     fn elf(note: &[u8]) -> Vec<u8> {
         let mut file = b"\x7fELF\x02\x01\x01".to_vec();
         file.resize(64, 0);
-        // A shared object for x86-64, format version 1; two section headers of 64 bytes after the note.
+        // A shared object for x86-64, format version 1; two section headers of 64 bytes after the note, which has to serve for their names.
         file[16..24].copy_from_slice(&[3, 0, 62, 0, 1, 0, 0, 0]);
         let headers = 64 + note.len() as u64;
         file[40..48].copy_from_slice(&headers.to_le_bytes());
-        file[52..64].copy_from_slice(&[64, 0, 56, 0, 0, 0, 64, 0, 2, 0, 0, 0]);
+        file[52..64].copy_from_slice(&[64, 0, 56, 0, 0, 0, 64, 0, 2, 0, 1, 0]);
         file.extend_from_slice(note);
         // The first section is always empty; the second is of type 7, a note.
         let mut section = [0; 64];
