@@ -141,6 +141,11 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     }
     let earlier = Earlier::of(&records, |record| record.is_of(&record.cell, args.cold_cache, host));
     // A run that was stopped between its last cells and their echoes lacks these only.
+    if missing.is_empty() && earlier.lacks_echoes() {
+        eprintln!(
+            "some were to be measured once more at other times, and the run was stopped before: making up for that"
+        );
+    }
     if !missing.is_empty() || earlier.lacks_echoes() {
         let mut keep = |new: Vec<Record>| -> anyhow::Result<()> {
             journal.append(&new)?;
