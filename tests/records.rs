@@ -43,7 +43,7 @@ fn writing_goes_on_after_a_torn_line() {
     ] {
         std::fs::write(&path, &left).expect("written");
         let (mut file, found) = journal::Journal::open(&path).expect("a record file");
-        assert_eq!((found.as_slice(), file.cut()), (&records[..kept], cut));
+        assert_eq!((found.as_slice(), file.torn()), (&records[..kept], cut));
         assert!(matches!(journal::Journal::open(&path), Err(Error::Io { action: "lock", .. })), "it is being written");
         file.append(&records[1..]).expect("there is room");
         drop(file);

@@ -112,11 +112,11 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
 
     let node = node(args.node.as_deref())?;
     let (mut journal, mut records) = Journal::open(path)?;
-    if journal.cut() > 0 {
+    if journal.torn() > 0 {
         eprintln!(
             "note: the last line of {} was torn, as a killed run leaves it; its {} bytes are cut off",
             path.display(),
-            journal.cut()
+            journal.torn()
         );
     }
     let facts = Facts::read();

@@ -17,7 +17,7 @@ pub struct Journal {
     file: File,
     path: PathBuf,
     /// Bytes of a torn last line that were cut off.
-    cut: usize,
+    torn: usize,
 }
 
 impl Journal {
@@ -43,12 +43,12 @@ impl Journal {
         if !whole.is_empty() && !whole.ends_with(b"\n") {
             file.write_all(b"\n").map_err(failed("write"))?;
         }
-        Ok((Journal { file, path: path.into(), cut: text.len() - whole.len() }, records))
+        Ok((Journal { file, path: path.into(), torn: text.len() - whole.len() }, records))
     }
 
     /// How many bytes of a torn last line were cut off when it was opened.
-    pub fn cut(&self) -> usize {
-        self.cut
+    pub fn torn(&self) -> usize {
+        self.torn
     }
 
     /// Adds records in one write; on the disk when this returns.
