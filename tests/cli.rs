@@ -105,7 +105,7 @@ fn the_main_job_verifies_measures_and_names_the_fastest() {
         .assert()
         .code(0)
         .stdout(contains("PASSED      ndarray").and(contains("GFLOP/s")).and(contains("GB/s")))
-        .stdout(contains("Fastest on this machine:").or(contains("too close to call")));
+        .stdout(contains("Fastest on this machine:").or(contains("Too close to call")));
 }
 
 fn record() -> std::path::PathBuf {

@@ -113,7 +113,9 @@ fn a_run_is_recorded_resumed_ranked_and_compared() {
         torn.pop();
     }
     std::fs::write(&path, torn).expect("written");
-    measure(&path, &[]).code(0).stderr(contains("2 of 4 cells are in").and(contains("forward/naive").not()));
+    measure(&path, &[])
+        .code(0)
+        .stderr(contains("2 of 4 cells are in").and(contains("a.jsonl was torn")).and(contains("forward/naive").not()));
     let all = std::fs::read(&path).expect("written");
     assert!(all.starts_with(&first));
     assert_eq!(ids(&path).len(), 4);
@@ -132,8 +134,8 @@ fn a_run_is_recorded_resumed_ranked_and_compared() {
         let summary = results(&path).summary(record).expect("it was measured");
         assert!(summary.gflops > 0.0 && summary.roofline_share.is_some_and(|share| share > 0.0), "{summary:?}");
     }
-    // Each of the two runs had its eight twins, and echoes at six times; no backend here has several threads.
-    assert_eq!([Kind::Twins, Kind::Echoes].map(|kind| results(&path).noise(kind).pairs()), [16, 24]);
+    // Each of the two runs had its eight twins; the first had echoes at six times, the second in its rounds. No backend here has several threads.
+    assert_eq!([Kind::Twins, Kind::Echoes].map(|kind| results(&path).noise(kind).pairs()), [16, 14]);
 
     // In every format the same two contenders.
     for (format, parts) in [
@@ -191,34 +193,57 @@ fn in_another_environment_a_cell_is_measured_anew() {
 fn another_library_or_machine_is_not_compared() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("a.jsonl");
-    layerbench().args(QUICK).args(["-f", "forward/naive", "-o"]).arg(&path).assert().code(0);
+    layerbench().args(QUICK).args(["-f", "forward/naive", "--node", "one", "-o"]).arg(&path).assert().code(0);
     let text = std::fs::read_to_string(&path).expect("written");
+    let id = text.split("\"id\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a machine has an id");
+    let other = folder.path().join("b.jsonl");
+    let diff = |changed: String| {
+        assert_ne!(changed, text);
+        std::fs::write(&other, changed).expect("written");
+        layerbench().arg("diff").args([&other, &path]).assert().code(0)
+    };
     for (from, to, part) in [
-        ("\"library\":\"", "\"library\":\"another ", "the library differs: another "),
-        ("\"architecture\":\"", "\"architecture\":\"other-", "the machines differ: architecture is"),
+        ("\"description\":\"", "\"description\":\"another ", "the library differs: another "),
         ("\"data_sha256\":\"", "\"data_sha256\":\"0", "the data differs"),
         ("\"batch\":400", "\"batch\":401", "the workload's definition differs"),
     ] {
-        let other = folder.path().join("b.jsonl");
-        let mut changed = text.replace(from, to);
-        assert_ne!(changed, text, "{from}");
-        if from.contains("architecture") {
-            // Another machine has another id.
-            let id =
-                text.split("\"id\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a machine has an id");
-            changed = changed.replace(id, "0123456789abcdef");
-        }
-        std::fs::write(&other, changed).expect("written");
-        let diff = layerbench().arg("diff").args([&other, &path]).assert().code(0);
-        diff.stdout(contains("1 not comparable").and(contains(part)));
-        if from.contains("architecture") {
-            // Neither are they ranked together.
-            let rank = |extra: &[&str]| layerbench().arg("rank").args([&other, &path]).args(extra).assert();
-            rank(&[]).code(2).stderr(contains("of several machines: 0123456789abcdef (").and(contains("--machine")));
-            rank(&["--machine", "0123"]).code(0).stdout(contains("there is only naive on 1 thread"));
-            rank(&["--machine", "none"]).code(2).stderr(contains("no record is of a machine `none`"));
-        }
+        diff(text.replace(from, to)).stdout(contains("1 not comparable").and(contains(part)));
     }
+    // Another machine, which has another id.
+    let elsewhere = text.replace("\"architecture\":\"", "\"architecture\":\"other-").replace(id, "0123456789abcdef");
+    diff(elsewhere).stdout(contains("1 not comparable").and(contains("the machines differ: architecture is")));
+    // Neither are they ranked together.
+    let rank = |extra: &[&str]| layerbench().arg("rank").args([&other, &path]).args(extra).assert();
+    rank(&[])
+        .code(2)
+        .stderr(contains("of several machines: 0123456789abcdef (").and(contains("--machine ID or --node NAME")));
+    rank(&["--machine", "0123"]).code(0).stdout(contains("there is only naive on 1 thread"));
+    rank(&["--machine", "none"]).code(2).stderr(contains("no record is of machine `none`"));
+    // Another node of this class: compared, and told.
+    let sibling = text.replace("\"node\":\"one\"", "\"node\":\"two\"");
+    diff(sibling).stdout(contains("1 no difference").and(contains("nodes of one class, such as `two` and `one`")));
+    rank(&[]).code(2).stderr(contains("node one)").and(contains("node two)")));
+    rank(&["--machine", id]).code(2).stderr(contains("--node NAME"));
+    rank(&["--machine", id, "--node", "two"]).code(0).stdout(contains("there is only naive on 1 thread"));
+    rank(&["--node", "three"]).code(2).stderr(contains("no record is of node `three`"));
+    rank(&["--cells", "--format", "csv"]).code(0).stdout(contains(",one,").and(contains(",two,")));
+
+    // This machine is `one` or another.
+    let measure = |args: &[&str], node: &str| {
+        let mut command = layerbench();
+        command.args(QUICK).args(["-f", "forward/naive", "--max-time", "0.001", "-o"]).arg(&path).args(args);
+        command.env("LAYERBENCH_NODE", node).assert()
+    };
+    for (args, node) in [(&["--node", ""][..], "one"), (&["--node", "a\tb"], "one"), (&[], "a\nb")] {
+        measure(args, node).code(2).stderr(contains("no control characters"));
+    }
+    // The name that is given counts for more than the environment's.
+    for (args, node) in [(&["--node", "one"][..], "two"), (&[], "one")] {
+        measure(args, node).code(0).stderr(contains("1 of 1 cells are in").and(contains("note:").not()));
+    }
+    assert_eq!(std::fs::read_to_string(&path).expect("written"), text);
+    let told = "has such cells of node `one`, which is like this one, `two`; `--node` with that name takes them";
+    measure(&[], "two").code(0).stderr(contains(told).and(contains("1 cells are left")));
 }
 
 #[test]
@@ -345,16 +370,34 @@ fn a_machine_stands_before_its_cells() {
     let [Record::Machine(machine), Record::Cell(cell), further @ ..] = records.as_slice() else {
         panic!("{records:?}");
     };
-    assert_eq!((&cell.machine, cell.child), (&machine.id, Child::First));
+    assert_eq!((cell.host(), cell.run, cell.child), (machine.host(), machine.run, Child::First));
     let mut counts = [0; 2];
     for record in further {
         let Record::Cell(child) = record else { panic!("{record:?}") };
         assert_eq!(child.cell, cell.cell);
-        let in_its_rounds = child.rounds_started_unix_ms == cell.rounds_started_unix_ms;
+        assert_eq!((child.run, child.host()), (machine.run, machine.host()));
+        let in_its_rounds = child.rounds == cell.rounds;
         assert_eq!(in_its_rounds, child.child == Child::Twin);
         counts[usize::from(in_its_rounds)] += 1;
     }
     assert_eq!(counts, [12, 8], "echoes and twins");
     // Where a program lies is nobody's business.
     assert_eq!(cell.command[..2], ["layerbench", "measure"]);
+
+    // A run that is killed between its last cells and their echoes leaves all but these, and they are made up for.
+    let is_echo = |record: &&Record| matches!(record, Record::Cell(cell) if cell.child == Child::Echo);
+    let left: String = records.iter().filter(|record| !is_echo(record)).map(journal::line).collect();
+    std::fs::write(&path, left).expect("written");
+    let resume = |told: bool| {
+        let run = layerbench().args(QUICK).args(["-f", "forward/naive", "-o"]).arg(&path).assert().code(0);
+        let makes_up = contains("making up for that").eval(&String::from_utf8_lossy(&run.get_output().stderr));
+        assert_eq!(makes_up, told);
+        journal::read(&path).expect("a record file")
+    };
+    let resumed = resume(true);
+    assert_eq!(resumed.iter().filter(is_echo).count(), 12);
+    // One machine more, since it is another run.
+    assert_eq!(resumed.len(), records.len() + 1);
+    assert_eq!(Results::new(resumed.clone()).noise(Kind::Echoes).pairs(), 12);
+    assert_eq!(resume(false), resumed, "nothing is lacking any more");
 }

@@ -8,6 +8,7 @@ mod library;
 
 use std::ffi::c_int;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use blas_src as _;
@@ -141,6 +142,10 @@ impl<T: Gemm> Engine<T> for OpenBlasEngine {
         let config = config();
         let version = config.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
         format!("{version}, kernel {}", corename())
+    }
+
+    fn library(&self) -> Option<PathBuf> {
+        path()
     }
 
     fn plan(&self, spec: LayerSpec) -> Result<Box<dyn Layer<T>>> {

@@ -37,6 +37,12 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, screen: Screen) -> anyhow::R
         writeln!(out, "\n{}", report::noise(&noise(&first, &second)))?;
         writeln!(out, "\n{}", counts.join(", "))?;
         writeln!(out, "(no difference: none larger than the interval; a wide one tells little)")?;
+        if let Some([first, second]) = differences.iter().find_map(|difference| difference.nodes.as_ref()) {
+            writeln!(
+                out,
+                "note: there are nodes of one class, such as `{first}` and `{second}`: what these differ in is in the ratios, and not in their intervals"
+            )?;
+        }
     }
     Ok(Verdict::Fine)
 }

@@ -63,7 +63,8 @@ fn measure(
     good.iter().copied().cloned().try_for_each(|entry| measurable.add(entry))?;
     let cells = cells(&measurable, &Workload::reference(), &filter, cores());
 
-    let machine = Machine::new(found.machine, found.roofline);
+    // Nothing of this outlives the run: the node needs no name.
+    let machine = Machine::new(String::new(), found.machine, found.roofline);
     writeln!(
         out,
         "\nmeasuring the reference workload: {} rounds in {} on synthetic pictures, 209 examples; median and share of the roofline\n",
@@ -79,7 +80,7 @@ fn measure(
         deadline: None,
     };
     let mut records = Vec::new();
-    Run { settings, machine: &machine.id, earlier: None, lines: false }.measure(&cells, &mut |new| {
+    Run { settings, machine: &machine, earlier: None, lines: false }.measure(&cells, &mut |new| {
         records.extend(new.into_iter().map(Record::Cell));
         Ok(())
     })?;
@@ -90,7 +91,7 @@ fn measure(
     let Some(overall) = rankings.first() else { bail!("no backend could be measured: {failures}") };
     write!(out, "{}", report::overview(&results, overall, screen))?;
     writeln!(out, "\n{}", report::noise(results.noise(Kind::Twins)))?;
-    writeln!(out, "\n{}", report::sentence(overall))?;
+    writeln!(out, "\n{}", report::sentence(overall, "this machine"))?;
     if !failures.is_empty() {
         bail!("not measured: {failures}");
     }

@@ -5,22 +5,22 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use regex_lite::Regex;
 
 use crate::backend::Registry;
 use crate::cmd::measuring::{Run, deadline, parse_seconds, program};
 use crate::cmd::{Verdict, cores, expect_sane_threads};
 use crate::compare::Results;
-use crate::doctor;
 use crate::machine::{Depth, Facts, Roofline};
 use crate::measure::engine::Settings;
 use crate::measure::journal::Journal;
-use crate::measure::record::{Cause, Machine, Outcome, Record};
-use crate::measure::{Cell, Filter, cells};
+use crate::measure::record::{Cause, CellRecord, Child, Host, Machine, Outcome, Record};
+use crate::measure::{Cell, Earlier, Filter, cells};
 use crate::report::{self, Format, Screen};
 use crate::scalar::ScalarKind;
 use crate::workload::Workload;
+use crate::{doctor, machine};
 
 /// Which cells. Expressions are searched for in the text; `^` and `$` pin them to its ends. Each option may be given several times
 /// and then takes what fits one of them; different options must all fit.
@@ -72,6 +72,10 @@ pub(crate) struct Args {
     /// The record file; cells that are in it already are not measured again
     #[arg(short, long, value_name = "FILE", required_unless_present = "list")]
     output: Option<PathBuf>,
+    /// What this machine is called in the records: cells of another node are another machine's, be it equal [default: LAYERBENCH_NODE from the
+    /// environment, otherwise the host's name]
+    #[arg(long, value_name = "NAME", value_parser = parse_node)]
+    node: Option<String>,
     /// Measure cells again that failed
     #[arg(long)]
     retry_errors: bool,
@@ -107,22 +111,43 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
         return Ok(Verdict::Fine);
     };
 
+    let node = node(args.node.as_deref())?;
     let (mut journal, mut records) = Journal::open(path)?;
+    if journal.torn() > 0 {
+        eprintln!(
+            "note: the last line of {} was torn, as a killed run leaves it; its {} bytes are cut off",
+            path.display(),
+            journal.torn()
+        );
+    }
     let facts = Facts::read();
     let id = Machine::id_of(&facts);
+    let host = Host { machine: &id, node: &node };
     let is_there = |records: &[Record], cell: &Cell| {
         records.iter().any(|record| match record {
             Record::Cell(record) if args.retry_errors && record.measured().is_none() => false,
-            Record::Cell(record) => record.is_of(cell, args.cold_cache, &id),
-            Record::Machine(_) => false,
+            Record::Cell(record) => record.child == Child::First && record.is_of(cell, args.cold_cache, host),
+            _ => false,
         })
     };
     let missing: Vec<Cell> = wanted.iter().filter(|cell| !is_there(&records, cell)).cloned().collect();
     if missing.len() < wanted.len() {
         eprintln!("{} of {} cells are in {} already", wanted.len() - missing.len(), wanted.len(), path.display());
     }
-    if !missing.is_empty() {
-        let earlier = earlier(&records, args.cold_cache, &id);
+    if let Some(other) = other_node(&records, &missing, args.cold_cache, host) {
+        eprintln!(
+            "note: {} has such cells of node `{other}`, which is like this one, `{node}`; `--node` with that name takes them for this one's",
+            path.display()
+        );
+    }
+    let earlier = Earlier::of(&records, |record| record.is_of(&record.cell, args.cold_cache, host));
+    // A run that was stopped between its last cells and their echoes lacks these only.
+    if missing.is_empty() && earlier.lacks_echoes() {
+        eprintln!(
+            "some were to be measured once more at other times, and the run was stopped before: making up for that"
+        );
+    }
+    if !missing.is_empty() || earlier.lacks_echoes() {
         let mut keep = |new: Vec<Record>| -> anyhow::Result<()> {
             journal.append(&new)?;
             records.extend(new);
@@ -139,7 +164,8 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
         for told in &found.warnings {
             eprintln!("warning: {}\n         -> {}", told.message, told.hint);
         }
-        keep(vec![Record::Machine(Machine::new(found.machine, found.roofline))])?;
+        let machine = Machine::new(node.clone(), found.machine, found.roofline);
+        keep(vec![Record::Machine(machine.clone())])?;
         let settings = Settings {
             program: program()?,
             rounds: args.rounds.into(),
@@ -148,7 +174,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
             flush_bytes,
             deadline,
         };
-        let run = Run { settings, machine: &id, earlier: Some(earlier), lines: true };
+        let run = Run { settings, machine: &machine, earlier: Some(earlier), lines: true };
         let unmeasured = run.measure(&missing, &mut |new| keep(new.into_iter().map(Record::Cell).collect()))?;
         if unmeasured > 0 {
             eprintln!("out of time: {unmeasured} cells are left; run the same command again to go on");
@@ -156,7 +182,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
     }
 
     let mut results = Results::new(records);
-    results.retain(|record| wanted.iter().any(|cell| record.is_of(cell, args.cold_cache, &id)));
+    results.retain(|record| wanted.iter().any(|cell| record.is_of(cell, args.cold_cache, host)));
     write!(out, "{}", Format::Text.render(&report::cells(&results), screen))?;
     let share = |record| results.summary(record).map_or(1.0, |summary| summary.busy_threads);
     let disturbed = results.cells().iter().filter(|record| record.cell.threads.get() == 1 && share(record) < OWN_CORE);
@@ -170,15 +196,40 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
     verdict(&results)
 }
 
-/// The cells that this program has measured on this machine.
-fn earlier(records: &[Record], cold_cache: bool, machine: &str) -> Vec<Cell> {
-    let cell = |record: &Record| match record {
-        Record::Cell(record) if record.measured().is_some() => {
-            record.is_of(&record.cell, cold_cache, machine).then(|| record.cell.clone())
-        }
+/// Another node of this class whose cells would be there if it was this one.
+fn other_node<'a>(records: &'a [Record], missing: &[Cell], cold_cache: bool, host: Host<'_>) -> Option<&'a str> {
+    let others = records.iter().filter_map(|record| match record {
+        Record::Cell(record) if record.machine == host.machine && record.node != host.node => Some(record),
         _ => None,
-    };
-    records.iter().filter_map(cell).collect()
+    });
+    let is_missing = |record: &&CellRecord| missing.iter().any(|cell| record.is_of(cell, cold_cache, record.host()));
+    others.filter(|record| record.measured().is_some()).find(is_missing).map(|record| record.node.as_str())
+}
+
+/// The name that was given, or the environment's, or the host's.
+fn node(given: Option<&str>) -> anyhow::Result<String> {
+    if let Some(name) = given {
+        return Ok(name.to_owned());
+    }
+    match std::env::var_os(NODE).filter(|name| !name.is_empty()) {
+        Some(name) => parse_node(&name.to_string_lossy()).map_err(|problem| anyhow!("{NODE}: {problem}")),
+        None => {
+            machine::node().ok_or_else(|| anyhow!("the system has no name for this machine; give it one with --node"))
+        }
+    }
+}
+
+/// The environment's variable that names this machine.
+const NODE: &str = "LAYERBENCH_NODE";
+
+fn parse_node(text: &str) -> Result<String, String> {
+    match text.is_empty() || text.chars().any(char::is_control) {
+        true => Err(format!(
+            "a node's name is `{}`; expected some characters, and no control characters",
+            text.escape_debug()
+        )),
+        false => Ok(text.to_owned()),
+    }
 }
 
 /// A thread that has less of a core than this shares it.

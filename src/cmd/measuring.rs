@@ -9,18 +9,18 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::child::own_executable;
 use crate::measure::engine::{Event, Finished, Measurer, Settings};
-use crate::measure::record::{CellRecord, Child, Outcome, SCHEMA, Tool};
-use crate::measure::{Cell, Pairs, groups};
+use crate::measure::record::{CellRecord, Child, Machine, Outcome, Tool};
+use crate::measure::{Cell, Earlier, Pairs, groups};
 use crate::text::visible_lines;
 
 /// One run of the engine over cells.
 pub(crate) struct Run<'a> {
     pub settings: Settings,
-    /// [`Machine::id`](crate::measure::record::Machine::id) of this machine.
-    pub machine: &'a str,
-    /// Cells that were measured before: some of them echo, and some of these do in later groups, so that two runs can be compared. None
+    /// This machine as this run found it.
+    pub machine: &'a Machine,
+    /// What was measured before: some of its cells echo, and some of these do in later groups, so that two runs can be compared. None
     /// for a run that will not be compared with another.
-    pub earlier: Option<Vec<Cell>>,
+    pub earlier: Option<Earlier>,
     /// Show each finished cell on standard error where it is no terminal.
     pub lines: bool,
 }
@@ -45,7 +45,7 @@ impl Run<'_> {
         let mut finished = 0;
         // The groups, then echoes alone for as long as there are too few.
         let mut groups = groups(cells);
-        loop {
+        for rounds in 0.. {
             let group = groups.next().unwrap_or_default();
             if group.is_empty() && !(with_echoes && pairs.lacks_echoes()) {
                 break;
@@ -61,15 +61,17 @@ impl Run<'_> {
                 Event::Done(units) => bar.inc(units),
             };
             let (done, in_time) = measurer.measure(&children, &mut watch);
-            let record = |Finished { cell, child, rounds_started_unix_ms, outcome }| CellRecord {
-                schema: SCHEMA,
+            let record = |Finished { cell, child, started_unix_ms, outcome }| CellRecord {
+                run: self.machine.run,
+                rounds,
+                started_unix_ms,
+                machine: self.machine.id.clone(),
+                node: self.machine.node.clone(),
                 cell,
                 child,
                 cold_cache,
-                machine: self.machine.to_owned(),
                 tool: Tool::this(),
                 command: command.clone(),
-                rounds_started_unix_ms,
                 outcome,
             };
             let records: Vec<CellRecord> = done.into_iter().map(record).collect();

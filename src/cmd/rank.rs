@@ -10,7 +10,7 @@ use crate::cmd::measure::Selection;
 use crate::cmd::{Verdict, results};
 use crate::compare::ranking::rank;
 use crate::compare::{Kind, Results};
-use crate::measure::record::CellRecord;
+use crate::measure::record::{CellRecord, Library, Measured};
 use crate::report::{self, Format, Screen};
 
 #[derive(clap::Args)]
@@ -20,9 +20,12 @@ pub(crate) struct Args {
     files: Vec<PathBuf>,
     #[command(flatten)]
     selection: Selection,
-    /// The machine, by its id in the records or the start of it; needed where they are of several
+    /// The machine, by its class's id in the records or the start of it; needed where they are of several
     #[arg(long, value_name = "ID")]
     machine: Option<String>,
+    /// The machine, by its node's name; needed where the records are of several nodes
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
     /// Show the cells with their times, rates and errors instead of a ranking
     #[arg(long)]
     cells: bool,
@@ -33,14 +36,17 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, out: &mut dyn Write, screen: Screen) -> anyhow::Result<Verdict> {
     let mut results = results(&args.files, &args.selection)?;
-    if let Some(id) = &args.machine {
+    let machine = args.machine.as_ref().map(|id| format!("machine `{id}`"));
+    let node = args.node.as_ref().map(|node| format!("node `{node}`"));
+    let picked: Vec<String> = machine.into_iter().chain(node).collect();
+    if !picked.is_empty() {
         let known = machines(&results);
-        results.retain(|record| record.machine.starts_with(id.as_str()));
+        results.retain(|record| {
+            args.machine.as_ref().is_none_or(|id| record.machine.starts_with(id.as_str()))
+                && args.node.as_ref().is_none_or(|node| record.node == *node)
+        });
         if results.cells().is_empty() {
-            bail!("no record is of a machine `{id}`; there are {known}");
-        }
-        if are_several(&results) {
-            bail!("`{id}` fits several machines: {}", machines(&results));
+            bail!("no record is of {}; there are {known}", picked.join(", "));
         }
     }
     if args.cells {
@@ -48,7 +54,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, screen: Screen) -> anyhow::R
         return Ok(Verdict::Fine);
     }
     if are_several(&results) {
-        bail!("the records are of several machines: {}; pick one with --machine", machines(&results));
+        bail!("the records are of several machines: {}; pick one with --machine ID or --node NAME", machines(&results));
     }
     for (backend, libraries) in several_libraries(&results) {
         eprintln!("note: {backend} was measured with several libraries or kernels: {libraries}");
@@ -65,33 +71,34 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, screen: Screen) -> anyhow::R
             writeln!(out, "\n{} comparisons that not all of them took part in do not count", overall.left_out)?;
         }
         writeln!(out, "\n{}", report::noise(results.noise(Kind::Twins)))?;
-        writeln!(out, "\n{}", report::sentence(overall))?;
+        writeln!(out, "\n{}", report::sentence(overall, &report::machine(&results, &results.cells()[0])))?;
     }
     Ok(Verdict::Fine)
 }
 
 /// Backends whose cells come from more than one library, kernel or version.
 fn several_libraries(results: &Results) -> Vec<(String, String)> {
-    let mut libraries = BTreeMap::<&str, BTreeSet<&str>>::new();
+    let mut libraries = BTreeMap::<&str, Vec<&Library>>::new();
     for record in results.cells() {
-        if let Some(measured) = record.measured() {
-            libraries.entry(&record.cell.backend).or_default().insert(&measured.library);
+        if let Some(Measured { library, .. }) = record.measured() {
+            let of_backend = libraries.entry(&record.cell.backend).or_default();
+            if !of_backend.iter().any(|other| other.is_same(library)) {
+                of_backend.push(library);
+            }
         }
     }
-    let several = libraries.into_iter().filter(|(_, names)| names.len() > 1);
-    several.map(|(backend, names)| (backend.to_owned(), Vec::from_iter(names).join("; "))).collect()
+    let several = libraries.into_iter().filter(|(_, libraries)| libraries.len() > 1);
+    let names = |libraries: Vec<&Library>| libraries.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    several.map(|(backend, libraries)| (backend.to_owned(), names(libraries))).collect()
 }
 
 fn are_several(results: &Results) -> bool {
-    results.cells().windows(2).any(|pair| pair[0].machine != pair[1].machine)
+    results.cells().windows(2).any(|pair| pair[0].host() != pair[1].host())
 }
 
-/// The machines of the records: ids, and CPUs where the files tell.
+/// The machines of the records: ids, and what the files tell of them.
 fn machines(results: &Results) -> String {
-    let name = |record: &CellRecord| {
-        let cpu = results.machine(record).and_then(|machine| machine.facts.cpu.as_deref());
-        format!("{} ({})", record.machine, cpu.unwrap_or("unknown CPU"))
-    };
+    let name = |record: &CellRecord| format!("{} ({})", record.machine, report::machine(results, record));
     let names: BTreeSet<String> = results.cells().iter().map(name).collect();
     names.into_iter().collect::<Vec<_>>().join(", ")
 }

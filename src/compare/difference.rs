@@ -17,6 +17,8 @@ pub struct Difference {
     pub ratio: Option<(f64, (f64, f64))>,
     /// The verdict.
     pub verdict: Verdict,
+    /// The nodes where they are two of one class: what these differ in is in the ratio, and not in its interval.
+    pub nodes: Option<[String; 2]>,
 }
 
 /// What can be said of a cell.
@@ -54,13 +56,14 @@ impl fmt::Display for Verdict {
 }
 
 /// The cells of both files in the order of `first`, then those that only `second` has. A cell is held against the very same; where there
-/// is none, against one with its id, on the same machine before another.
+/// is none, against one with its id: on the same node before another of its class, and there before another machine.
 pub fn differences(first: &Results, second: &Results) -> Vec<Difference> {
     let noise = noise(first, second);
     let alike =
         |a: &CellRecord, b: &CellRecord| a.cell.to_string() == b.cell.to_string() && a.cold_cache == b.cold_cache;
-    let alike_here = |a: &CellRecord, b: &CellRecord| alike(a, b) && a.machine == b.machine;
-    let passes: [Fit<'_>; 3] = [&same, &alike_here, &alike];
+    let alike_here = |a: &CellRecord, b: &CellRecord| alike(a, b) && a.host() == b.host();
+    let alike_in_class = |a: &CellRecord, b: &CellRecord| alike(a, b) && a.machine == b.machine;
+    let passes: [Fit<'_>; 4] = [&same, &alike_here, &alike_in_class, &alike];
     let mut partners: Vec<Option<&CellRecord>> = vec![None; first.cells().len()];
     let mut alone: Vec<&CellRecord> = second.cells().iter().collect();
     for fits in passes {
@@ -89,7 +92,7 @@ pub fn noise(first: &Results, second: &Results) -> Noise {
 fn one_sided((results, record): (&Results, &CellRecord), side: usize, reason: &str) -> Difference {
     let mut time_ns = [None; 2];
     time_ns[side] = record.measured().map(|_| time(&results.children(record)));
-    Difference { id: id(record), time_ns, ratio: None, verdict: Verdict::NotComparable(reason.into()) }
+    Difference { id: id(record), time_ns, ratio: None, verdict: Verdict::NotComparable(reason.into()), nodes: None }
 }
 
 fn id(record: &CellRecord) -> String {
@@ -104,7 +107,8 @@ fn difference((first, a): (&Results, &CellRecord), (second, b): (&Results, &Cell
         Err(reason) => (None, Verdict::NotComparable(reason)),
     };
     let time_ns = times.map(|children| (!children.is_empty()).then(|| time(&children)));
-    Difference { id: id(a), time_ns, ratio, verdict }
+    let nodes = (a.machine == b.machine && a.node != b.node).then(|| [a.node.clone(), b.node.clone()]);
+    Difference { id: id(a), time_ns, ratio, verdict, nodes }
 }
 
 /// Whether a ratio of their times means something, and why not.
@@ -118,7 +122,7 @@ fn comparable((first, a): (&Results, &CellRecord), (second, b): (&Results, &Cell
     let (measured_a, measured_b) = (measured(a, "first")?, measured(b, "second")?);
     if a.machine != b.machine {
         let facts = |results: &Results, record| {
-            results.machine(record).and_then(|machine| serde_json::to_value(&machine.facts).ok())
+            results.machine(record).and_then(|machine| serde_json::to_value(machine.facts.class()).ok())
         };
         let fact = match (facts(first, a), facts(second, b)) {
             (Some(a), Some(b)) => first_difference("", &a, &b),
@@ -133,7 +137,7 @@ fn comparable((first, a): (&Results, &CellRecord), (second, b): (&Results, &Cell
         ("the workload's definition", a.cell.workload == b.cell.workload, String::new()),
         (
             "the library",
-            measured_a.library == measured_b.library,
+            measured_a.library.is_same(&measured_b.library),
             format!(": {} and {}", measured_a.library, measured_b.library),
         ),
         ("the data", measured_a.data_sha256 == measured_b.data_sha256, String::new()),

@@ -10,13 +10,15 @@ use std::collections::BTreeMap;
 pub use noise::{Kind, Noise};
 pub use summary::Summary;
 
-use crate::measure::record::{CellRecord, Child, Machine, Measured, Record};
+use crate::measure::record::{CellRecord, Child, Limits, LimitsRecord, Machine, Measured, Record, RunId};
 use crate::measure::statistics::{geometric_mean, median, median_interval};
 
 /// The records of one or more files, put in order: of cells that were measured again, the last.
 #[derive(Clone, Debug)]
 pub struct Results {
-    machines: BTreeMap<String, Machine>,
+    /// By run and class: each run found the machine in a state of its own.
+    machines: BTreeMap<(RunId, String), Machine>,
+    limits: Vec<LimitsRecord>,
     cells: Vec<CellRecord>,
     further: Vec<CellRecord>,
     /// Of all records, whatever is retained.
@@ -27,11 +29,12 @@ pub struct Results {
 impl Results {
     /// Puts records in order.
     pub fn new(records: impl IntoIterator<Item = Record>) -> Self {
-        let mut machines = BTreeMap::new();
+        let (mut machines, mut limits) = (BTreeMap::new(), Vec::new());
         let (mut cells, mut further) = (Vec::<CellRecord>::new(), Vec::new());
         for record in records {
             match record {
-                Record::Machine(machine) => drop(machines.insert(machine.id.clone(), machine)),
+                Record::Machine(machine) => drop(machines.insert((machine.run, machine.id.clone()), machine)),
+                Record::Limits(of_rounds) => limits.push(of_rounds),
                 // A file that is given twice does not know twice as much.
                 Record::Cell(cell) if further.contains(&cell) => {}
                 Record::Cell(cell) if cell.child != Child::First => further.push(cell),
@@ -42,7 +45,7 @@ impl Results {
             }
         }
         let [twins, echoes] = [Kind::Twins, Kind::Echoes].map(|kind| Noise::of(kind, &cells, &further));
-        Results { machines, cells, further, twins, echoes }
+        Results { machines, limits, cells, further, twins, echoes }
     }
 
     /// All cells, in the order in which they were first measured.
@@ -50,9 +53,18 @@ impl Results {
         &self.cells
     }
 
-    /// The machine of a cell, where its file names it.
+    /// The machine of a cell as its own run found it, where its file tells.
     pub fn machine(&self, cell: &CellRecord) -> Option<&Machine> {
-        self.machines.get(&cell.machine)
+        self.machines.get(&(cell.run, cell.machine.clone()))
+    }
+
+    /// What the machine could do at most in the rounds of a cell, where that was measured.
+    pub fn limits(&self, cell: &CellRecord) -> Option<&Limits> {
+        let is_for = |of_rounds: &&LimitsRecord| {
+            (of_rounds.run, of_rounds.rounds) == (cell.run, cell.rounds)
+                && (of_rounds.limits.scalar, of_rounds.limits.threads) == (cell.cell.scalar, cell.cell.threads)
+        };
+        self.limits.iter().find(is_for).map(|of_rounds| &of_rounds.limits)
     }
 
     /// Keeps the cells that `wanted` takes. The noise stays that of all: it is of machine and engine, not of a selection.
@@ -102,9 +114,9 @@ fn interval(children: &[&Measured]) -> Option<(f64, f64)> {
 
 /// Whether both are of the same cell, measured in the same way on the same machine.
 fn same(a: &CellRecord, b: &CellRecord) -> bool {
-    a.cell == b.cell && a.cold_cache == b.cold_cache && a.machine == b.machine
+    a.cell == b.cell && a.cold_cache == b.cold_cache && a.host() == b.host()
 }
 
 fn same_rounds(a: &CellRecord, b: &CellRecord) -> bool {
-    a.rounds_started_unix_ms == b.rounds_started_unix_ms && a.machine == b.machine
+    (a.run, a.rounds) == (b.run, b.rounds)
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{same, same_rounds, time};
-use crate::measure::record::{CellRecord, Child};
+use crate::measure::record::{CellRecord, Child, Host, Measured, RunId};
 use crate::measure::statistics::t_quantile;
 
 /// The two kinds of A/A pairs.
@@ -19,6 +19,7 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Class {
     machine: String,
+    node: String,
     cold_cache: bool,
     several_threads: bool,
 }
@@ -26,7 +27,8 @@ struct Class {
 impl Class {
     fn of(record: &CellRecord) -> Self {
         let several_threads = record.cell.threads.get() > 1;
-        Class { machine: record.machine.clone(), cold_cache: record.cold_cache, several_threads }
+        let Host { machine, node } = record.host();
+        Class { machine: machine.to_owned(), node: node.to_owned(), cold_cache: record.cold_cache, several_threads }
     }
 
     fn with_other_threads(&self) -> Self {
@@ -74,41 +76,35 @@ pub struct Noise {
 impl Noise {
     /// Of all children of the records. `cells` are first children, `further` all others.
     pub(super) fn of(kind: Kind, cells: &[CellRecord], further: &[CellRecord]) -> Self {
-        let mut noise = Noise { kind, spreads: BTreeMap::new() };
+        let mut spreads = BTreeMap::<Class, Spread>::new();
+        let mut times = BTreeMap::<Class, BTreeSet<(RunId, u64)>>::new();
         for cell in cells {
             let Some(measured) = cell.measured() else { continue };
             let of_kind = further.iter().filter(|other| other.child == kind.child() && same(cell, other));
+            let of_kind = of_kind.filter_map(|other| Some((other, other.measured()?)));
+            let log = |other: &Measured| (time(&[other]) / time(&[measured])).ln();
             match kind {
                 Kind::Twins => {
-                    let twins = of_kind.filter(|twin| same_rounds(cell, twin)).filter_map(CellRecord::measured);
-                    let log = |twin| (time(&[twin]) / time(&[measured])).ln();
-                    noise.spreads.entry(Class::of(cell)).or_default().add(&among(twins.map(log)));
+                    let twins = of_kind.filter(|(twin, _)| same_rounds(cell, twin));
+                    spreads.entry(Class::of(cell)).or_default().add(&among(twins.map(|(_, twin)| log(twin))));
                 }
                 Kind::Echoes => {
-                    // A changed program or environment may have changed times.
-                    for echo in of_kind.filter(|echo| echo.tool == cell.tool && !same_rounds(cell, echo)) {
-                        if let Some(echo) = echo.measured().filter(|echo| echo.environment == measured.environment) {
-                            let log = (time(&[echo]) / time(&[measured])).ln();
-                            let spread = Spread { sum: log * log, pairs: 1, freedom: 0 };
-                            noise.spreads.entry(Class::of(cell)).or_default().add(&spread);
+                    for (echo, again) in of_kind {
+                        if !same_rounds(cell, echo) && nothing_changed((cell, measured), (echo, again)) {
+                            let spread = Spread { sum: log(again).powi(2), pairs: 1, freedom: 0 };
+                            spreads.entry(Class::of(cell)).or_default().add(&spread);
+                            times.entry(Class::of(cell)).or_default().insert((echo.run, echo.rounds));
                         }
                     }
                 }
             }
         }
-        if kind == Kind::Echoes {
-            // Those of one class that ran in the same rounds saw the same drift: they are one.
-            let mut times = BTreeSet::new();
-            for echo in further.iter().filter(|echo| echo.child == Child::Echo && echo.measured().is_some()) {
-                if times.insert((Class::of(echo), echo.rounds_started_unix_ms))
-                    && let Some(spread) = noise.spreads.get_mut(&Class::of(echo))
-                {
-                    spread.freedom += 1;
-                }
-            }
+        // Echoes of one class that ran in the same rounds saw the same drift: they are one.
+        for (class, times) in times {
+            spreads.entry(class).or_default().freedom = times.len();
         }
-        noise.spreads.retain(|_, spread| spread.pairs > 0);
-        noise
+        spreads.retain(|_, spread| spread.pairs > 0);
+        Noise { kind, spreads }
     }
 
     /// What two runs show together.
@@ -158,6 +154,14 @@ impl Kind {
             Kind::Echoes => Child::Echo,
         }
     }
+}
+
+/// Whether an echo is of the very thing that its cell was: another program, environment or library may take another time.
+fn nothing_changed((cell, measured): (&CellRecord, &Measured), (echo, again): (&CellRecord, &Measured)) -> bool {
+    echo.tool == cell.tool
+        && again.environment == measured.environment
+        && again.library.is_same(&measured.library)
+        && again.data_sha256 == measured.data_sha256
 }
 
 /// Of a child, whose logarithm is 0, and its twins: as many degrees of freedom as twins.

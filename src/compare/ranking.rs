@@ -134,7 +134,7 @@ impl Contender {
         Contender {
             backend: record.cell.backend.clone(),
             threads: record.cell.threads,
-            library: record.measured().map_or(String::new(), |measured| measured.library.clone()),
+            library: record.measured().map_or(String::new(), |measured| measured.library.description.clone()),
         }
     }
 
@@ -144,7 +144,7 @@ impl Contender {
 }
 
 fn competes(a: &CellRecord, b: &CellRecord) -> bool {
-    a.cell.competes_with(&b.cell) && a.cold_cache == b.cold_cache && a.machine == b.machine
+    a.cell.competes_with(&b.cell) && a.cold_cache == b.cold_cache && a.host() == b.host()
 }
 
 /// Cells that compete, one of each contender.

@@ -45,6 +45,7 @@ mod dense;
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ndarray::{ArcArray2, ArrayView2, ArrayViewMut2};
@@ -134,6 +135,11 @@ pub trait Engine<T: Scalar>: Send + Sync {
 
     /// What computes, for reports: library, version, kernel, as far as they can be known.
     fn description(&self) -> String;
+
+    /// The file that the code which computes was loaded from; none where it is part of the program.
+    fn library(&self) -> Option<PathBuf> {
+        None
+    }
 
     /// Makes what a layer of this shape needs once: scratch memory, packing, thread split.
     ///

@@ -65,6 +65,30 @@ pub struct Cache {
     pub shared_by: usize,
 }
 
+/// What makes two computers one class of machine: measurements of both may stand side by side. Coarse on purpose: another kernel, governor or
+/// start of the same computer, whose memory then is some MB more or less, leaves it the same.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Class<'a> {
+    /// [`Facts::cpu`].
+    pub cpu: Option<&'a str>,
+    /// [`Facts::architecture`].
+    pub architecture: &'a str,
+    /// [`Facts::instruction_sets`], in alphabetical order.
+    pub instruction_sets: Vec<&'a str>,
+    /// [`Facts::caches`].
+    pub caches: &'a [Cache],
+    /// [`Cores::online`].
+    pub online: Option<usize>,
+    /// [`Cores::physical`].
+    pub physical: Option<usize>,
+    /// [`Cores::affinity`].
+    pub affinity: Option<usize>,
+    /// [`Cores::quota`].
+    pub quota: Option<f64>,
+    /// Main memory in GiB, rounded up to eighths of a power of two, and to whole ones.
+    pub memory_gib: Option<u64>,
+}
+
 /// What a cache holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -95,6 +119,23 @@ impl Facts {
             caches: caches(Path::new("/sys/devices/system/cpu/cpu0/cache")),
             system: text("/etc/os-release").and_then(|text| Some(parse::assignment(&text, "PRETTY_NAME")?.to_owned())),
             kernel: kernel(),
+        }
+    }
+
+    /// The class of this machine.
+    pub fn class(&self) -> Class<'_> {
+        let mut instruction_sets: Vec<&str> = self.instruction_sets.iter().map(String::as_str).collect();
+        instruction_sets.sort_unstable();
+        Class {
+            cpu: self.cpu.as_deref(),
+            architecture: &self.architecture,
+            instruction_sets,
+            caches: &self.caches,
+            online: self.cores.online,
+            physical: self.cores.physical,
+            affinity: self.cores.affinity,
+            quota: self.cores.quota,
+            memory_gib: self.memory_bytes.map(rounded_gib),
         }
     }
 
@@ -182,6 +223,27 @@ fn cache(folder: &Path) -> Option<Cache> {
     })
 }
 
+/// What is told is the installed memory less what the kernel keeps for itself, up to some percent. Installed is a multiple of an eighth of a power of
+/// two, nearly always: rounding up finds it again, and no reservation of another kernel moves it.
+fn rounded_gib(bytes: u64) -> u64 {
+    let gib = bytes.div_ceil(1 << 30).max(1);
+    let power = 1 << gib.ilog2();
+    gib.next_multiple_of((power / 8).max(1))
+}
+
+/// What this computer is called among others (`uname -n`); in containers such names repeat, and change.
+#[cfg(unix)]
+pub fn node() -> Option<String> {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    Some(name).filter(|name| !name.is_empty())
+}
+
+/// What this computer is called among others; the system does not tell.
+#[cfg(not(unix))]
+pub fn node() -> Option<String> {
+    None
+}
+
 #[cfg(unix)]
 fn kernel() -> Option<String> {
     let name = rustix::system::uname();
@@ -218,6 +280,42 @@ mod tests {
         assert!(facts.memory_bytes.is_some_and(|bytes| bytes > 1 << 20));
         let affinity = facts.cores.affinity.expect("Linux has affinities");
         assert!(facts.cores.usable <= affinity, "{:?}", facts.cores);
+    }
+
+    #[test]
+    fn a_class_outlives_kernels_and_tells_machines_apart() {
+        let facts = Facts { memory_bytes: Some(25_276_510_208), ..Facts::read() };
+        let mut later = facts.clone();
+        later.kernel = Some("Linux 99.1".into());
+        later.governor = Some("powersave".into());
+        later.system = None;
+        later.instruction_sets.reverse();
+        later.memory_bytes = facts.memory_bytes.map(|bytes| bytes - (5 << 20));
+        assert_eq!(later.class(), facts.class());
+        let changes: [fn(&mut Facts); 6] = [
+            |facts| facts.cpu = Some("another".into()),
+            |facts| facts.instruction_sets.push("another".into()),
+            |facts| facts.caches.push(Cache { level: 9, kind: CacheKind::Unified, bytes: 1, shared_by: 1 }),
+            |facts| facts.cores.quota = Some(0.125),
+            |facts| facts.cores.affinity = Some(12345),
+            |facts| facts.memory_bytes = facts.memory_bytes.map(|bytes| 3 * bytes),
+        ];
+        for (index, change) in changes.iter().enumerate() {
+            let mut other = facts.clone();
+            change(&mut other);
+            assert_ne!(other.class(), facts.class(), "change {index}");
+        }
+    }
+
+    #[test]
+    fn a_kernel_that_keeps_more_memory_leaves_the_size() {
+        for installed in [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 40, 48, 64, 96, 128, 192, 256, 384, 512, 1024, 1536, 2048] {
+            for per_mille in [0, 5, 15, 25, 40, 55] {
+                let bytes = (installed << 30) / 1000 * (1000 - per_mille);
+                assert_eq!(rounded_gib(bytes), installed, "{installed} GiB less {per_mille} per mille");
+            }
+        }
+        assert_eq!(rounded_gib(0), 1);
     }
 
     fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {

@@ -12,7 +12,7 @@ mod parse;
 mod roofline;
 mod team;
 
-pub use facts::{Cache, CacheKind, Cores, Facts};
+pub use facts::{Cache, CacheKind, Class, Cores, Facts, node};
 pub use isa::{Isa, instruction_sets};
 pub use library::library_of;
 pub use roofline::{Bandwidth, Depth, Level, Peak, Roofline};

@@ -24,12 +24,24 @@ pub struct Cell {
     pub scalar: ScalarKind,
     /// The number of threads asked for.
     pub threads: NonZeroUsize,
+    /// How the first layer computes and updates.
+    #[serde(default)]
+    pub first_layer: FirstLayer,
 }
 
-/// The cell's id, `<phase>/<backend>/<workload>-<scalar>-<threads>`, as criterion's benches call it.
+/// How the layer that is bound to the constant input computes and updates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FirstLayer {
+    /// As any other layer does.
+    #[default]
+    Plain,
+}
+
+/// The cell's id, `<phase>/<backend>/<workload>-<scalar>-<threads>`, as criterion's benches call it. The plain first layer is not named.
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Cell { phase, backend, workload, scalar, threads } = self;
+        let Cell { phase, backend, workload, scalar, threads, first_layer: FirstLayer::Plain } = self;
         f.pad(&format!("{}/{backend}/{}-{scalar}-{threads}", phase.name(), workload.name))
     }
 }
@@ -97,6 +109,7 @@ pub fn cells(registry: &Registry, workloads: &[Workload], filter: &Filter, cores
                         workload: workload.clone(),
                         scalar,
                         threads,
+                        first_layer: FirstLayer::Plain,
                     }));
                 }
             }

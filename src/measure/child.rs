@@ -100,6 +100,7 @@ impl<T: Scalar> Sampler<T> {
         let repeats = if flush.is_empty() { calibrate(&mut job, Duration::from_nanos(task.sample_ns))? } else { 1 };
         let prepared = Prepared {
             library: engine.description(),
+            library_path: engine.library(),
             threads_got: engine.threads(),
             environment: environment::of_this_process(),
             data_sha256,

@@ -8,7 +8,7 @@ use super::cell::Cell;
 use super::order;
 use super::process::Child;
 use super::protocol::{Cause, Failure, Prepared, Reply, Request, Sample, Task};
-use super::record::{Child as ChildKind, Measured, Outcome};
+use super::record::{Child as ChildKind, Library, Measured, Outcome};
 use crate::scalar::ScalarKind;
 
 /// How a run measures.
@@ -39,7 +39,7 @@ pub struct Finished {
     /// Which of the cell's children it is.
     pub child: ChildKind,
     /// When its rounds began, in milliseconds since 1970.
-    pub rounds_started_unix_ms: u64,
+    pub started_unix_ms: u64,
     /// Samples or failure.
     pub outcome: Outcome,
 }
@@ -89,7 +89,7 @@ impl Measurer {
         children: &[(Cell, ChildKind)],
         watch: &mut dyn FnMut(Event<'_>),
     ) -> (Vec<Finished>, bool) {
-        let rounds_started_unix_ms = unix_ms();
+        let started_unix_ms = unix_ms();
         let (mut finished, mut contenders) = (Vec::new(), Vec::new());
         for (cell, child) in children {
             if self.is_over() {
@@ -100,7 +100,7 @@ impl Measurer {
                 Ok(contender) => contenders.push(contender),
                 Err(failure) => {
                     let (cell, child, outcome) = (cell.clone(), *child, Outcome::Failed(failure));
-                    finished.push(Finished { cell, child, rounds_started_unix_ms, outcome });
+                    finished.push(Finished { cell, child, started_unix_ms, outcome });
                     watch(Event::Done(self.settings.rounds as u64));
                 }
             }
@@ -121,7 +121,7 @@ impl Measurer {
         for contender in contenders {
             let (cell, child) = (contender.cell.clone(), contender.kind);
             let outcome = contender.finish(self.settings.timeout);
-            finished.push(Finished { cell, child, rounds_started_unix_ms, outcome });
+            finished.push(Finished { cell, child, started_unix_ms, outcome });
         }
         (finished, true)
     }
@@ -172,9 +172,10 @@ impl Contender<'_> {
             Ok(other) => return Outcome::Failed(unexpected(&other)),
             Err(failure) => return Outcome::Failed(failure),
         };
-        let Prepared { library, threads_got, environment, data_sha256, open_ns, plan_ns, first_ns, repeats } = prepared;
+        let Prepared { library, library_path, threads_got, environment, data_sha256, .. } = prepared;
+        let Prepared { open_ns, plan_ns, first_ns, repeats, .. } = prepared;
         Outcome::Measured(Measured {
-            library,
+            library: Library::of(library, library_path.as_deref()),
             threads_got,
             environment,
             data_sha256,
@@ -187,6 +188,8 @@ impl Contender<'_> {
             wall_ns: samples.iter().map(|sample| sample.wall_ns).collect(),
             cpu_ns: samples.iter().map(|sample| sample.cpu_ns).collect(),
             restless: samples.iter().map(|sample| u32::from(!sample.quiet)).sum(),
+            digest: None,
+            error_over_bound: None,
         })
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! [`engine`] runs cells that compete, each in a child of the same executable (`child` is its side of the `protocol`, `process` the
 //! parent's hold on it, `environment` what it is given); `pairs` picks what is measured more than once; [`record`] says what is left
-//! behind, [`journal`] keeps it in files.
+//! behind, [`journal`] keeps it in files, `schema2` reads those of before.
 
 mod cell;
 mod child;
@@ -13,18 +13,20 @@ pub mod engine;
 pub(crate) mod environment;
 mod job;
 pub mod journal;
+mod library;
 mod order;
 mod pairs;
 mod process;
 mod protocol;
 mod quiet;
 pub mod record;
+mod schema2;
 pub mod statistics;
 
-pub use cell::{Cell, Filter, cells, groups};
+pub use cell::{Cell, Filter, FirstLayer, cells, groups};
 pub(crate) use child::serve;
 pub use job::Job;
-pub(crate) use pairs::Pairs;
+pub(crate) use pairs::{Earlier, Pairs};
 pub(crate) use process::VERB as CHILD_VERB;
 pub(crate) use quiet::cpu_time;
 pub use quiet::{QUIET_LIMIT, wait_until_quiet};

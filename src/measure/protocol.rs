@@ -2,6 +2,7 @@
 //! program; what lasts is in `record`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +57,8 @@ pub(super) enum Reply {
 #[serde(deny_unknown_fields)]
 pub(super) struct Prepared {
     pub library: String,
+    /// The file that it is in.
+    pub library_path: Option<PathBuf>,
     pub threads_got: usize,
     pub environment: BTreeMap<String, String>,
     pub data_sha256: String,

@@ -1,38 +1,108 @@
 //! Records: what a run leaves behind, raw. Medians, rates and intervals are derived on reading, in `compare`; docs/records.md has
-//! the format for readers in other languages. Files are in `journal`.
+//! the format for readers in other languages. Files are in `journal`, which also puts the schema's number on each line.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::str::FromStr;
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::library::Library;
 pub use super::protocol::{Cause, Failure};
 use crate::child::own_executable;
 use crate::data::Sha256;
 use crate::machine::{Facts, Roofline};
 use crate::measure::{Cell, environment};
+use crate::scalar::ScalarKind;
 
-/// The version of the format; every line carries it. It changes when a field is added, goes, or changes its meaning.
-pub const SCHEMA: u32 = 2;
+/// The version of the format that is written; every line carries it. It changes when a field is added, goes, or changes its meaning.
+pub const SCHEMA: u32 = 3;
 
 /// One line of a record file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Record {
-    /// A machine, which cells refer to. Comes before its cells.
+    /// The machine of a run. Comes before its cells.
     Machine(Machine),
     /// A cell: its samples, or why there are none.
     Cell(CellRecord),
+    /// What the machine could do at most in the same rounds as cells.
+    Limits(LimitsRecord),
 }
 
-/// A machine and its measured limits.
+/// A run of the program: 128 random bits, which no two runs share, on whatever nodes they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RunId(u128);
+
+impl RunId {
+    /// A new one, from the operating system.
+    ///
+    /// # Panics
+    /// Where the operating system has no random numbers.
+    pub fn draw() -> Self {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).expect("the operating system has random numbers");
+        RunId(u128::from_ne_bytes(bytes))
+    }
+
+    /// For what was recorded without one: the same for the same text.
+    pub(super) fn of(text: &[u8]) -> Self {
+        Sha256::of(text).to_string()[..32].parse().expect("a digest is hexadecimal")
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl From<RunId> for String {
+    fn from(run: RunId) -> Self {
+        run.to_string()
+    }
+}
+
+impl FromStr for RunId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_hexadecimal = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let bits = is_hexadecimal.then(|| u128::from_str_radix(text, 16).ok()).flatten();
+        bits.map(RunId).ok_or_else(|| format!("`run` is `{}`; expected 32 hexadecimal digits", text.escape_debug()))
+    }
+}
+
+impl TryFrom<String> for RunId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// Where something was measured. Two nodes of one class are two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Host<'a> {
+    /// [`Machine::id`].
+    pub machine: &'a str,
+    /// [`Machine::node`].
+    pub node: &'a str,
+}
+
+/// The machine of a run, and its measured limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Machine {
-    /// [`SCHEMA`].
-    pub schema: u32,
-    /// What cells call it: the start of the SHA-256 of the facts.
+    /// The run that found it so.
+    pub run: RunId,
+    /// Its class: the start of the SHA-256 of the [coarse facts](Facts::class).
     pub id: String,
+    /// Its own name among others of its class.
+    pub node: String,
     /// CPU, instruction sets, caches, quota, operating system.
     pub facts: Facts,
     /// Peak and bandwidth as measured before the first cell.
@@ -43,25 +113,45 @@ pub struct Machine {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CellRecord {
-    /// [`SCHEMA`].
-    pub schema: u32,
+    /// The run that measured it.
+    pub run: RunId,
+    /// The number of its rounds within the run. Cells with the same run and number were sampled in the same rounds: their n-th samples are
+    /// neighbours in time.
+    pub rounds: u64,
+    /// When its rounds began, in milliseconds since 1970, by the machine's clock.
+    pub started_unix_ms: u64,
+    /// [`Machine::id`].
+    pub machine: String,
+    /// [`Machine::node`].
+    pub node: String,
     /// What was measured.
     pub cell: Cell,
     /// Which of the cell's children this is.
     pub child: Child,
     /// Whether each sample was one pass with flushed caches.
     pub cold_cache: bool,
-    /// [`Machine::id`].
-    pub machine: String,
     /// The program that measured.
     pub tool: Tool,
     /// The command line.
     pub command: Vec<String>,
-    /// When its rounds began, in milliseconds since 1970. Cells with the same value were sampled in the same rounds: their n-th
-    /// samples are neighbours in time.
-    pub rounds_started_unix_ms: u64,
     /// Samples or failure.
     pub outcome: Outcome,
+}
+
+/// What the machine could do at most in some rounds of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsRecord {
+    /// The run that measured them.
+    pub run: RunId,
+    /// The number of the rounds within the run, as of the cells that they are for.
+    pub rounds: u64,
+    /// [`Machine::id`].
+    pub machine: String,
+    /// [`Machine::node`].
+    pub node: String,
+    /// The limits.
+    pub limits: Limits,
 }
 
 /// The children of a cell. What the further ones differ in from the first is noise.
@@ -104,6 +194,7 @@ impl Tool {
 /// How it went.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "nearly all are measured")]
 pub enum Outcome {
     /// There are samples.
     Measured(Measured),
@@ -115,8 +206,8 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Measured {
-    /// What computed, as the engine says: library, version, kernel.
-    pub library: String,
+    /// What computed.
+    pub library: Library,
     /// The threads that the engine says it has; asked for are the cell's. How busy they were is `cpu_ns` over `wall_ns`.
     pub threads_got: usize,
     /// The variables that numerical libraries listen to, as the child found them.
@@ -141,11 +232,53 @@ pub struct Measured {
     pub cpu_ns: Vec<u64>,
     /// Samples after which the process did not come to rest in time: the next one's neighbours may have been disturbed.
     pub restless: u32,
+    /// Of the results, as bits: equal ones computed the same. Not written yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The largest error of a result over its bound. Not written yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_over_bound: Option<f64>,
+}
+
+/// The most that the machine does on so many threads, measured in the rounds of a group of cells.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// The scalar type of the peak.
+    pub scalar: ScalarKind,
+    /// Threads at once.
+    pub threads: NonZeroUsize,
+    /// The working set of each thread that the bandwidth is of.
+    pub bytes_per_thread: u64,
+    /// 10^9 floating-point operations per second of all threads together, in each round.
+    pub peak_gflops: Vec<f64>,
+    /// 10^9 bytes per second that all threads together read, in each round.
+    pub gb_per_s: Vec<f64>,
+}
+
+impl Record {
+    /// What makes a line unusable that has all its fields, if anything does: a file is written by programs, and edited by people.
+    pub(super) fn problem(&self) -> Option<&'static str> {
+        let (Record::Machine(Machine { node, .. })
+        | Record::Cell(CellRecord { node, .. })
+        | Record::Limits(LimitsRecord { node, .. })) = self;
+        match self {
+            // It is shown on terminals.
+            _ if node.contains(char::is_control) => Some("`node` has control characters"),
+            Record::Machine(_) => None,
+            Record::Cell(cell) => cell.problem(),
+            Record::Limits(LimitsRecord { limits: Limits { peak_gflops, gb_per_s, .. }, .. }) => match () {
+                () if peak_gflops.is_empty() => Some("`peak_gflops` is empty"),
+                () if gb_per_s.is_empty() => Some("`gb_per_s` is empty"),
+                () if !peak_gflops.iter().chain(gb_per_s).all(|&rate| rate > 0.0) => Some("a rate is not positive"),
+                () => None,
+            },
+        }
+    }
 }
 
 impl CellRecord {
-    /// What makes the samples unusable, if anything does: a file is written by programs, and edited by people.
-    pub(super) fn problem(&self) -> Option<&'static str> {
+    fn problem(&self) -> Option<&'static str> {
         let measured = self.measured()?;
         match () {
             () if measured.wall_ns.is_empty() => Some("`wall_ns` is empty"),
@@ -158,16 +291,20 @@ impl CellRecord {
         }
     }
 
-    /// Whether a run of this program in this environment that wants `cell` has it in this record.
-    pub fn is_of(&self, cell: &Cell, cold_cache: bool, machine: &str) -> bool {
+    /// Whether a run of this program in this environment on `host` that wants `cell` may take this record's cell for it, first child or not.
+    pub fn is_of(&self, cell: &Cell, cold_cache: bool, host: Host<'_>) -> bool {
         let in_this_environment =
             || self.measured().is_none_or(|measured| measured.environment == environment::of_child(cell.threads));
-        self.child == Child::First
-            && self.cell == *cell
+        self.cell == *cell
             && self.cold_cache == cold_cache
-            && self.machine == machine
+            && self.host() == host
             && self.tool == Tool::this()
             && in_this_environment()
+    }
+
+    /// Where it was measured.
+    pub fn host(&self) -> Host<'_> {
+        Host { machine: &self.machine, node: &self.node }
     }
 
     /// The samples, where there are any.
@@ -180,14 +317,19 @@ impl CellRecord {
 }
 
 impl Machine {
-    /// A machine as it stands in records.
-    pub fn new(facts: Facts, roofline: Roofline) -> Self {
-        Machine { schema: SCHEMA, id: Machine::id_of(&facts), facts, roofline }
+    /// This machine as a new run finds it.
+    pub fn new(node: String, facts: Facts, roofline: Roofline) -> Self {
+        Machine { run: RunId::draw(), id: Machine::id_of(&facts), node, facts, roofline }
     }
 
     /// What cells call a machine with these facts.
     pub fn id_of(facts: &Facts) -> String {
-        let text = serde_json::to_string(facts).expect("facts are plain data");
+        let text = serde_json::to_string(&facts.class()).expect("a class is plain data");
         Sha256::of(text).to_string()[..16].to_owned()
+    }
+
+    /// Where cells of this run are measured.
+    pub fn host(&self) -> Host<'_> {
+        Host { machine: &self.id, node: &self.node }
     }
 }

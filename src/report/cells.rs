@@ -2,9 +2,9 @@
 
 use super::table::{Column, Table, Value};
 use crate::compare::Results;
-use crate::measure::record::Outcome;
+use crate::measure::record::{CellRecord, Outcome};
 
-const COLUMNS: [Column; 15] = [
+const COLUMNS: [Column; 16] = [
     Column { key: "cell", title: "cell" },
     Column { key: "cold_cache", title: "caches" },
     Column { key: "time_ns", title: "time" },
@@ -19,6 +19,7 @@ const COLUMNS: [Column; 15] = [
     Column { key: "start_up_ns", title: "start-up" },
     Column { key: "peak_memory_bytes", title: "memory MB" },
     Column { key: "machine", title: "machine" },
+    Column { key: "node", title: "node" },
     Column { key: "error", title: "error" },
 ];
 
@@ -35,7 +36,13 @@ const EXPENDABLE: &[&[&str]] = &[
 
 /// All cells of `results`, failed ones too. Of one machine people need not be told which.
 pub fn cells(results: &Results) -> Table {
-    let several_machines = results.cells().windows(2).any(|pair| pair[0].machine != pair[1].machine);
+    let several = |of: fn(&CellRecord) -> &str| results.cells().windows(2).any(|pair| of(&pair[0]) != of(&pair[1]));
+    let name = |of: fn(&CellRecord) -> &str| {
+        let kind = if several(of) { Value::Text } else { Value::Unshown };
+        move |record: &CellRecord| kind(of(record).to_owned())
+    };
+    let machine = name(|record| &record.machine);
+    let node = name(|record| &record.node);
     let rows = results.cells().iter().map(|record| {
         let summary = results.summary(record);
         let of = |value: &dyn Fn(&crate::compare::Summary) -> Value| summary.as_ref().map_or(Value::None, value);
@@ -58,7 +65,8 @@ pub fn cells(results: &Results) -> Table {
             Value::or_none(measured, |measured| Value::Nanoseconds(measured.plan_ns as f64)),
             Value::or_none(measured, |measured| Value::Nanoseconds((measured.start_ns + measured.open_ns) as f64)),
             Value::or_none(measured.and_then(|measured| measured.peak_memory_bytes), Value::Bytes),
-            if several_machines { Value::Text(record.machine.clone()) } else { Value::Unshown(record.machine.clone()) },
+            machine(record),
+            node(record),
             error,
         ]
     });

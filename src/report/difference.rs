@@ -11,7 +11,7 @@ const COLUMNS: [Column; 8] = [
     Column { key: "low", title: "95% from" },
     Column { key: "high", title: "to" },
     Column { key: "verdict", title: "verdict" },
-    Column { key: "reason", title: "reason" },
+    Column { key: "reason", title: "remark" },
 ];
 
 const EXPENDABLE: &[&[&str]] = &[&["first_ns", "second_ns"], &["low", "high"]];
@@ -19,9 +19,10 @@ const EXPENDABLE: &[&[&str]] = &[&["first_ns", "second_ns"], &["low", "high"]];
 /// One row per cell; the ratio is the second time over the first.
 pub fn difference(differences: &[Difference]) -> Table {
     let row = |difference: &Difference| {
-        let Difference { id, time_ns, ratio, verdict } = difference;
-        let reason = match verdict {
-            Verdict::NotComparable(reason) => reason.clone(),
+        let Difference { id, time_ns, ratio, verdict, nodes } = difference;
+        let reason = match (verdict, nodes) {
+            (Verdict::NotComparable(reason), _) => reason.clone(),
+            (_, Some([first, second])) => format!("on nodes {first} and {second}"),
             _ => String::new(),
         };
         vec![

@@ -22,7 +22,7 @@ pub use difference::difference;
 pub use doctor::{doctor, doctor_in_short};
 pub use noise::noise;
 pub use overview::overview;
-pub use ranking::{ranking, sentence};
+pub use ranking::{machine, ranking, sentence};
 pub use screen::Screen;
 pub use table::Table;
 

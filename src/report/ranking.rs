@@ -1,7 +1,10 @@
 //! Rankings: as a table, and the fastest in one sentence.
 
 use super::table::{Column, Table, Value};
+use crate::compare::Results;
 use crate::compare::ranking::{Contender, Place, Ranking};
+use crate::machine::Facts;
+use crate::measure::record::{CellRecord, Machine};
 use crate::text::visible;
 
 const COLUMNS: [Column; 10] = [
@@ -42,8 +45,19 @@ pub fn ranking(rankings: &[Ranking]) -> Table {
     Table { columns: COLUMNS.to_vec(), rows, expendable: EXPENDABLE }
 }
 
-/// Who is fastest, and by how much; or that it is too close to call.
-pub fn sentence(ranking: &Ranking) -> String {
+/// Which machine a cell is of: its CPU, its cores, its node.
+pub fn machine(results: &Results, record: &CellRecord) -> String {
+    let node = &record.node;
+    let Some(Machine { facts: Facts { cpu, cores, .. }, .. }) = results.machine(record) else {
+        return format!("a machine that its file does not describe, node {}", visible(node));
+    };
+    let cpu = visible(cpu.as_deref().unwrap_or("unknown CPU"));
+    let cores = if cores.usable == 1 { "1 core".into() } else { format!("{} cores", cores.usable) };
+    format!("{cpu} with {cores}, node {}", visible(node))
+}
+
+/// Who is fastest on the machine of that name, and by how much; or that it is too close to call.
+pub fn sentence(ranking: &Ranking, machine: &str) -> String {
     let name = |contender: &Contender| {
         format!("{} on {}", visible(&contender.backend), super::threads(contender.threads.get()))
     };
@@ -54,20 +68,30 @@ pub fn sentence(ranking: &Ranking) -> String {
     let Some(second) = others.first() else {
         return format!("Nothing to rank: there is only {of_first}.");
     };
-    let Place { to_first: (gain, (low, high)), .. } = second;
-    let tied: Vec<String> = others.iter().filter(|place| place.is_tied()).map(|place| name(&place.contender)).collect();
+    let ratio = |place: &Place| {
+        let (ratio, (low, high)) = place.to_first;
+        (format!("{ratio:.2}"), format!("95% interval {low:.2} to {high:.2}"))
+    };
+    let tied: Vec<&Place> = others.iter().filter(|place| place.is_tied()).collect();
     match tied.as_slice() {
-        [] => format!(
-            "Fastest on this machine: {of_first}, {gain:.2} times as fast as {} (95% interval {low:.2} to {high:.2}).",
-            name(&second.contender)
-        ),
-        [tied] => format!(
-            "On this machine {of_first} and {tied} are too close to call: the ratio of their times is {gain:.2}, and 1 lies within \
-             its 95% interval."
-        ),
-        tied => format!(
-            "On this machine {of_first} is too close to call with {}: 1 lies within the 95% intervals of the ratios of their times.",
-            tied.join(", ")
-        ),
+        [] => {
+            let (gain, interval) = ratio(second);
+            let of_second = name(&second.contender);
+            format!("Fastest on {machine}: {of_first}, {gain} times as fast as {of_second} ({interval}).")
+        }
+        [tied] => {
+            let (ratio, interval) = ratio(tied);
+            let of_tied = name(&tied.contender);
+            format!(
+                "Too close to call on {machine}: {of_first} and {of_tied}. The ratio of their times is {ratio}, and 1 lies within its {interval}."
+            )
+        }
+        tied => {
+            let tied: Vec<String> = tied.iter().map(|place| name(&place.contender)).collect();
+            format!(
+                "Too close to call on {machine}: {of_first}, and {}. 1 lies within the 95% intervals of the ratios of their times.",
+                tied.join(", ")
+            )
+        }
     }
 }

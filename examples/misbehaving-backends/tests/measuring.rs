@@ -56,7 +56,7 @@ fn every_misbehaviour_is_a_record_and_the_others_are_measured() {
     for backend in ["steady", "wasteful", "babbling"] {
         let measured = &of(&records, backend)["outcome"]["measured"];
         assert_eq!(measured["wall_ns"].as_array().map(Vec::len), Some(6), "{backend}");
-        assert_eq!(measured["library"], format!("{backend} loops"));
+        assert_eq!(measured["library"]["description"], format!("{backend} loops"));
     }
 
     // They are there now, failures too; `--retry-errors` tries those again, and those only.
