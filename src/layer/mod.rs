@@ -135,6 +135,12 @@ pub trait Engine<T: Scalar>: Send + Sync {
     /// What computes, for reports: library, version, kernel, as far as they can be known.
     fn description(&self) -> String;
 
+    /// The environment variables from which the library under it would take its number of threads, the first that is set before
+    /// the others. An engine has the number that it was opened with: these are for telling whoever set one.
+    fn thread_variables(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Makes what a layer of this shape needs once: scratch memory, packing, thread split.
     ///
     /// # Errors
