@@ -126,8 +126,9 @@ fn ask(
         Ok(Err(problem)) => refuse(problem),
         Ok(Ok(set)) if status.success() => Ok(set),
         Err(error) if error.kind() == ErrorKind::TimedOut => refuse(format!(
-            "reading it took longer than {:.0} s, the limit for {limits}: this machine is very busy, or its disk does not answer; try again",
-            limits.wall.as_secs_f64()
+            "reading it took longer than {:.0} s, the limit for {}: this machine is very busy, or its disk does not answer; try again",
+            limits.wall.as_secs_f64(),
+            limits.subject
         )),
         Err(error) if error.kind() == ErrorKind::InvalidData => {
             refuse(format!("its guarded reader replied nonsense: {error}"))
@@ -144,15 +145,16 @@ fn cause_of_death(status: ExitStatus, limits: &Limits) -> String {
     match status.signal() {
         Some(signal) if signal == Signal::XCPU.as_raw() => {
             format!(
-                "reading it took more than {} s of processor time, the limit for {limits}; a sound file takes a tenth of that: if this one is \
+                "reading it took more than {} s of processor time, the limit for {}; a sound file takes a tenth of that: if this one is \
                  sound, write it again in fewer, larger chunks or without compression (`h5repack -l CONTI -f NONE old.h5 new.h5`)",
-                limits.processor_s
+                limits.processor_s, limits.subject
             )
         }
         // What Rust and libc do without memory, and also what libc does on a damaged heap.
         Some(signal) if signal == Signal::ABORT.as_raw() => format!(
-            "libhdf5 crashed on it (signal {signal}): the file is malformed, or takes more than {} MiB of memory, the limit for {limits}",
-            limits.memory >> 20
+            "libhdf5 crashed on it (signal {signal}): the file is malformed, or takes more than {} MiB of memory, the limit for {}",
+            limits.memory >> 20,
+            limits.subject
         ),
         Some(signal) if CRASHES.iter().any(|crash| crash.as_raw() == signal) => {
             format!("libhdf5 crashed on it (signal {signal}): the file is malformed")
@@ -177,5 +179,40 @@ impl Read for Timed {
             0 => Err(ErrorKind::TimedOut.into()),
             _ => self.pipe.read(buffer),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn refusal(script: &str, headers: Duration, set: Duration) -> String {
+        let mut reader = Command::new("sh");
+        reader.args(["-c", script]);
+        let limits = |wall| Limits { wall, ..Limits::for_headers(100) };
+        let input = NamedTempFile::new().expect("a temporary file");
+        let error = ask(Path::new("set.h5"), &input, limits(headers), |_| limits(set), reader).expect_err("no set");
+        error.to_string()
+    }
+
+    #[test]
+    fn a_child_that_hangs_is_ended() {
+        let [soon, never] = [Duration::from_millis(1200), Duration::from_secs(3600)];
+        // In silence; with standard output closed; in the middle of a reply.
+        for script in ["exec sleep 600", "exec sleep 600 >&-", r"printf '\100'; exec sleep 600"] {
+            let problem = refusal(script, soon, never);
+            assert!(
+                problem.contains("took longer than 1 s, the limit for the headers of a file of 100 bytes")
+                    || problem.contains("ended from outside"),
+                "{problem}"
+            );
+        }
+        // After it said what it would read it has the time for that.
+        let reads = r#"{"reads":{"bytes":1,"chunks":0,"largest_chunk":0}}"#;
+        let script = format!(r"printf '\{:03o}\000\000\000%s' '{reads}'; exec sleep 600", reads.len());
+        let problem = refusal(&script, never, soon);
+        assert!(problem.contains("took longer than 1 s, the limit for"), "{problem}");
     }
 }

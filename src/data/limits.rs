@@ -69,8 +69,8 @@ pub(super) struct Limits {
     /// Whole seconds beyond those of the start.
     pub processor_s: u64,
     pub wall: Duration,
-    /// What they are for.
-    subject: String,
+    /// What they are for, as in "the limit for ...".
+    pub subject: String,
 }
 
 impl Limits {
@@ -102,13 +102,6 @@ impl Limits {
         lower(Resource::Fsize, 0)?;
         lower(Resource::Cpu, start.processor_s + self.processor_s)?;
         lower(Resource::As, start.mapped + self.memory)
-    }
-}
-
-/// What they are for, as in "the limit for ...".
-impl fmt::Display for Limits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.subject)
     }
 }
 
@@ -164,7 +157,7 @@ mod tests {
         let large = Limits::for_set(1 << 20, &blank);
         assert!(large.processor_s > 200 && large.wall > Duration::from_secs(2000));
         assert!(large.memory > 2 * blank.bytes && large.memory < 3 << 30);
-        assert_eq!(large.to_string(), "983.0 MB of values in 313 chunks");
+        assert_eq!(large.subject, "983.0 MB of values in 313 chunks");
         // What a mutant of a small file can claim gives it no time.
         assert_eq!(Limits::for_set(1 << 13, &Unpacked { bytes: 1 << 20, ..Unpacked::default() }).processor_s, 1);
     }

@@ -110,6 +110,8 @@ fn decode(bytes: &[u8]) -> image::ImageResult<DynamicImage> {
 /// A JPEG of which `bytes` end with the coded data. The decoder does not say whether it had all of them: it fills what is missing with
 /// grey. So it gets two continuations whose bits are opposite: those that are missing would decode to two pictures.
 fn decode_unmarked(bytes: &[u8]) -> image::ImageResult<DynamicImage> {
+    // A last 0xff is the half of something.
+    let bytes = &bytes[..bytes.iter().rposition(|&byte| byte != 0xff).map_or(0, |last| last + 1)];
     let continued = |by: u8| decode(&[bytes, &[by; 256], &[0xff, END_OF_IMAGE]].concat());
     let (Ok(one), Ok(other)) = (continued(0x55), continued(0xaa)) else { return Err(truncated()) };
     if one == other { Ok(one) } else { Err(truncated()) }

@@ -86,7 +86,9 @@ struct Contents {
 
 impl Contents {
     fn of(path: &Path, bytes: u64, split: Split) -> Outcome<Self, String> {
-        let file = File::open(path).map_err(|error| words::unopened("the file", &error))?;
+        let file = File::open(path).map_err(|error| {
+            words::newer("it", &error).unwrap_or_else(|| format!("libhdf5 cannot open it: {error}"))
+        })?;
         let links = file.links(Default::default(), Default::default());
         let links = links.map_err(|error| words::unopened("its list of contents", &error))?;
         let prefix = split.name();
@@ -250,8 +252,12 @@ fn expect_type(
     let found = match kind.to_descriptor() {
         Ok(found) if fits(&found) => return Ok(found),
         Ok(found) => type_name(&found),
-        // 16-bit floating-point numbers, integers of 3 bytes, opaque values, ...
-        Err(error) => format!("{}-byte values that are not read here ({error})", kind.size()),
+        // Of the descriptor only the reason is left: 16-bit floating-point numbers, integers of 3 bytes, opaque values, ...
+        Err(error) => match error.to_string() {
+            text if text.contains("float") => format!("{}-bit floating-point numbers", 8 * kind.size()),
+            text if text.contains("integer") => format!("{}-bit integers", 8 * kind.size()),
+            text => format!("values that are not read here ({text})"),
+        },
     };
     Err(format!("{name} holds {found}, expected {expected}; in NumPy {conversion}"))
 }

@@ -6,18 +6,22 @@ use hdf5::{Dataset, Error, MinorErrorCode};
 /// How to mend what leads elsewhere.
 pub(super) const COPY: &str = "write it again, in h5py with `new[name] = old[name][:]`";
 
+/// Where `what` cannot be opened for being newer than this libhdf5.
+pub(super) fn newer(what: &str, error: &Error) -> Option<String> {
+    // Not by its code: half of libhdf5's checks of versions have another.
+    if !error.stack()?.iter().any(|frame| frame.desc().contains("version")) {
+        return None;
+    }
+    let (major, minor, patch) = hdf5::library_version();
+    Some(format!(
+        "{what} is in a newer format than this program's libhdf5 {major}.{minor}.{patch} knows, unless it is damaged ({error}); write it again \
+         for older readers, in h5py with `h5py.File(name, 'w', libver=('earliest', 'v108'))`"
+    ))
+}
+
 /// Why `what` cannot be opened.
 pub(super) fn unopened(what: &str, error: &Error) -> String {
-    // Not by its code: half of libhdf5's checks of versions have another.
-    let version = |stack: hdf5::ExpandedErrorStack| stack.iter().any(|frame| frame.desc().contains("version"));
-    if error.stack().is_some_and(version) {
-        let (major, minor, patch) = hdf5::library_version();
-        return format!(
-            "{what} is in a newer format than this program's libhdf5 {major}.{minor}.{patch} knows, unless it is damaged ({error}); write it \
-             again for older readers, in h5py with `h5py.File(name, 'w', libver=('earliest', 'v108'))`"
-        );
-    }
-    format!("{what} is damaged: {error}")
+    newer(what, error).unwrap_or_else(|| format!("{what} is damaged: {error}"))
 }
 
 /// Why the values of `set` cannot be read.
