@@ -108,13 +108,19 @@ fn decode(bytes: &[u8]) -> image::ImageResult<DynamicImage> {
 }
 
 /// A JPEG of which `bytes` end with the coded data. The decoder does not say whether it had all of them: it fills what is missing with
-/// grey. So it gets two continuations whose bits are opposite: those that are missing would decode to two pictures.
+/// grey. So it gets continuations of other and of opposite bits: what is missing would decode to other pictures. (Two are not enough: the decoder
+/// takes nonsense in its stride.)
 fn decode_unmarked(bytes: &[u8]) -> image::ImageResult<DynamicImage> {
     // A last 0xff is the half of something.
     let bytes = &bytes[..bytes.iter().rposition(|&byte| byte != 0xff).map_or(0, |last| last + 1)];
-    let continued = |by: u8| decode(&[bytes, &[by; 256], &[0xff, END_OF_IMAGE]].concat());
-    let (Ok(one), Ok(other)) = (continued(0x55), continued(0xaa)) else { return Err(truncated()) };
-    if one == other { Ok(one) } else { Err(truncated()) }
+    let continued = |by: u8| decode(&[bytes, &[by; 256], &[0xff, END_OF_IMAGE]].concat()).map_err(|_| truncated());
+    let picture = continued(0x55)?;
+    for other in [0xaa, 0x00, 0x33, 0xcc] {
+        if continued(other)? != picture {
+            return Err(truncated());
+        }
+    }
+    Ok(picture)
 }
 
 const END_OF_IMAGE: u8 = 0xd9;

@@ -30,6 +30,8 @@ use setup::Setup;
 
 #[derive(clap::Args)]
 #[command(allow_negative_numbers = true)]
+// A resumed run has its training file from the checkpoint.
+#[command(group = clap::ArgGroup::new("trained_on").args(["train", "resume"]).multiple(true))]
 pub(crate) struct Args {
     /// One of the course's models [default: l-layer, or the checkpoint's]
     #[arg(long, value_parser = ["two-layer", "l-layer"], conflicts_with = "arch")]
@@ -50,7 +52,7 @@ pub(crate) struct Args {
     #[arg(long, value_parser = parse_positive)]
     iterations: Option<usize>,
     /// HDF5 file with train_set_x, train_set_y and list_classes [default: the embedded synthetic pictures, or the checkpoint's]
-    #[arg(long, value_name = "FILE", group = "trained_on")]
+    #[arg(long, value_name = "FILE")]
     train: Option<PathBuf>,
     /// HDF5 file with test_set_x, test_set_y and list_classes; the classes must be those of the training file
     #[arg(long, value_name = "FILE")]
@@ -87,7 +89,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = parse_positive, default_value = "100")]
     checkpoint_every: usize,
     /// Go on from a checkpoint, bit for bit as if never interrupted; options that the run was started with may be repeated
-    #[arg(long, value_name = "FILE", group = "trained_on")]
+    #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
     /// How the result is written
     #[arg(long, default_value = "text")]
