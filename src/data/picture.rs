@@ -107,13 +107,16 @@ fn decode(bytes: &[u8]) -> image::ImageResult<DynamicImage> {
     Ok(picture)
 }
 
-/// A JPEG of which `bytes` end with the coded data. The decoder does not say whether it had all of them: it fills what is missing with
-/// grey. So it gets continuations of other and of opposite bits: what is missing would decode to other pictures. (Two are not enough: the decoder
-/// takes nonsense in its stride.)
+/// A JPEG of which `bytes` end with the coded data. The decoder does not say whether it had all of them: it fills what is missing
+/// with grey. So it gets continuations of different bits: if any were missing, these would decode to different pictures. (Two are not
+/// enough: the decoder takes nonsense in its stride.)
 fn decode_unmarked(bytes: &[u8]) -> image::ImageResult<DynamicImage> {
     // A last 0xff is the half of something.
     let bytes = &bytes[..bytes.iter().rposition(|&byte| byte != 0xff).map_or(0, |last| last + 1)];
-    let continued = |by: u8| decode(&[bytes, &[by; 256], &[0xff, END_OF_IMAGE]].concat()).map_err(|_| truncated());
+    let continued = |by: u8| match decode(&[bytes, &[by; 256], &[0xff, END_OF_IMAGE]].concat()) {
+        Err(error) if !matches!(error, ImageError::Limits(_)) => Err(truncated()),
+        outcome => outcome,
+    };
     let picture = continued(0x55)?;
     for other in [0xaa, 0x00, 0x33, 0xcc] {
         if continued(other)? != picture {
