@@ -115,7 +115,10 @@ fn of_model(name: &str) -> (Architecture, Init) {
 /// `--resume`, but not others.
 fn expect_agreement(path: &Path, args: &Args, before: &Provenance) -> anyhow::Result<()> {
     // A model stands for its sizes.
-    let model = args.model.as_deref().map(|name| (name.to_owned(), of_model(name).0.to_string()));
+    let model = args.model.as_deref().map(|name| {
+        let sizes = of_model(name).0.to_string();
+        (format!("{name} ({sizes})"), sizes)
+    });
     let plain = |given: Option<String>| given.map(|given| (given.clone(), given));
     let given = [
         ("--model", model, &before.architecture),
