@@ -12,6 +12,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::Add;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -37,15 +38,6 @@ pub(super) struct Unpacked {
 }
 
 impl Unpacked {
-    /// Both, read one after the other.
-    pub fn and(self, other: Self) -> Self {
-        Unpacked {
-            bytes: self.bytes.saturating_add(other.bytes),
-            chunks: self.chunks.saturating_add(other.chunks),
-            largest_chunk: self.largest_chunk.max(other.largest_chunk),
-        }
-    }
-
     /// Whether a set can be as large as that. `Err` says what is wrong.
     pub fn expect_plausible(&self) -> Result<(), String> {
         let Unpacked { bytes, chunks, largest_chunk } = *self;
@@ -59,6 +51,19 @@ impl Unpacked {
             ));
         }
         Ok(())
+    }
+}
+
+/// Both, read one after the other.
+impl Add for Unpacked {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Unpacked {
+            bytes: self.bytes.saturating_add(other.bytes),
+            chunks: self.chunks.saturating_add(other.chunks),
+            largest_chunk: self.largest_chunk.max(other.largest_chunk),
+        }
     }
 }
 
@@ -170,12 +175,12 @@ mod tests {
             (Unpacked { bytes: MAX_UNPACKED + 1, ..sound }, "smaller chunks"),
             (Unpacked { chunks: MAX_CHUNKS + 1, ..sound }, "larger chunks"),
             (Unpacked { largest_chunk: MAX_BYTES as u64 + 1, ..sound }, "smaller chunks"),
-            (sound.and(sound), "larger chunks"),
+            (sound + sound, "larger chunks"),
         ] {
             let problem = absurd.expect_plausible().expect_err(expectation);
             assert!(problem.contains(expectation), "{problem}");
         }
         let huge = Unpacked { bytes: u64::MAX, chunks: u64::MAX, largest_chunk: u64::MAX };
-        assert_eq!(huge.and(sound), huge);
+        assert_eq!(huge + sound, huge);
     }
 }

@@ -44,7 +44,7 @@ impl Opened {
     /// What reading takes.
     pub fn unpacked(&self) -> Unpacked {
         let Contents { pixels, labels, classes, .. } = &self.contents;
-        pixels.unpacked.and(labels.unpacked).and(classes.unpacked)
+        pixels.unpacked + labels.unpacked + classes.unpacked
     }
 
     /// Reads the values.
