@@ -203,6 +203,93 @@ mod files {
         }
     }
 
+    /// Made by tests/data/make.py.
+    fn made(name: &str) -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+    }
+
+    fn assert_usual(path: &Path) {
+        let set = PictureSet::read_hdf5(path, Split::Train).expect("a good file");
+        assert_eq!(read_guarded(path, Split::Train).expect("a good file"), set);
+        assert_eq!(set.pixels, pixels().into_shape_with_order((4, 30)).expect("2 * 5 * 3"), "{}", path.display());
+        assert_eq!((set.labels, set.classes), (LABELS.map(|y| y as u8).into(), CLASSES.map(String::from)));
+    }
+
+    #[test]
+    fn files_of_other_writers_are_read_or_called_what_they_are() {
+        let _turn = common::alone();
+        for name in ["big_endian.h5", "for_older_readers.h5"] {
+            assert_usual(&made(name));
+        }
+        for (name, expectation) in [
+            (
+                "float16.h5",
+                "/train_set_x holds 16-bit floating-point numbers, expected unsigned bytes; in NumPy `x.astype",
+            ),
+            ("bfloat16.h5", "/train_set_x holds 16-bit floating-point numbers, expected unsigned bytes"),
+            ("packed_twice.h5", "stored bytes that unpack to 6144000, more than 1100 to one"),
+        ] {
+            assert_refused(&made(name), Split::Train, expectation);
+        }
+        if !hdf5::filters::lzf_available() {
+            assert_refused(
+                &made("lzf.h5"),
+                Split::Train,
+                "is packed by the filter LZF (32000), which this program's libhdf5",
+            );
+        }
+        // They need HDF5 2.0.
+        let (major, minor, patch) = hdf5::library_version();
+        if major < 2 {
+            for name in ["newer.h5", "newer_virtual.h5"] {
+                assert_refused(
+                    &made(name),
+                    Split::Train,
+                    &format!("is in a newer format than this program's libhdf5 {major}.{minor}.{patch}"),
+                );
+                assert_refused(&made(name), Split::Train, "libver=('earliest', 'v108')");
+            }
+        } else {
+            assert_usual(&made("newer.h5"));
+        }
+    }
+
+    #[test]
+    fn a_user_block_is_skipped() {
+        let (_turn, dir) = (common::alone(), tempfile::tempdir().expect("a folder"));
+        for size in [512, 2048] {
+            let path = dir.path().join(format!("{size}.h5"));
+            write_behind(&path, size);
+            assert_usual(&path);
+            // The block is its owner's, whatever is in it.
+            let mut bytes = std::fs::read(&path).expect("just written");
+            bytes[..size as usize].fill(b'#');
+            std::fs::write(&path, &bytes).expect("writable");
+            assert_usual(&path);
+            std::fs::write(&path, &bytes[1..]).expect("writable");
+            assert_refused(&path, Split::Train, "not an HDF5 file (its first bytes are others)");
+        }
+    }
+
+    #[test]
+    fn what_packs_well_is_read() {
+        let (_turn, dir) = (common::alone(), tempfile::tempdir().expect("a folder"));
+        let path = dir.path().join("blank.h5");
+        write(&path, "train_set_x", |f| {
+            let ones = Array4::<u8>::ones((1000, 64, 64, 3));
+            let set = f.new_dataset_builder().with_data(&ones);
+            set.chunk((200, 64, 64, 3)).deflate(9).create("train_set_x").expect("libhdf5 writes it");
+        });
+        assert_refused(&path, Split::Train, "/train_set_y has shape [4], expected (1000,), one label per picture");
+        let file = hdf5::File::open_rw(&path).expect("just written");
+        file.unlink("train_set_y").expect("it is there");
+        y(&file, &[1_u8; 1000]);
+        file.close().expect("it is ours");
+        assert!(std::fs::metadata(&path).expect("written").len() < 1000 * 64 * 64 * 3 / 200);
+        let set = read_guarded(&path, Split::Train).expect("a good file");
+        assert!(set.pixels.dim() == (1000, 12288) && set.pixels.iter().all(|&byte| byte == 1));
+    }
+
     #[test]
     fn what_is_no_hdf5_file() {
         let (_turn, dir) = (common::alone(), tempfile::tempdir().expect("a folder"));
@@ -223,7 +310,7 @@ mod files {
             (&good[..8], "libhdf5 cannot open it"),
             (&good[..good.len() / 2], "libhdf5 cannot open it"),
             (&good[..good.len() - 1], "libhdf5 cannot open it"),
-            (&damaged, "libhdf5 cannot open it"),
+            (&damaged, "unless it is damaged (H5Fopen(): unable to open file: bad superblock version number)"),
         ] {
             std::fs::write(&path, bytes).expect("writable");
             assert_refused(&path, Split::Train, expectation);

@@ -123,7 +123,7 @@ fn what_is_no_picture_is_an_error_that_says_so() {
         (&png[..png.len() / 2], "truncated"),
         (&jpeg[..20], "truncated"),
         (&jpeg[..jpeg.len() / 2], "truncated"),
-        (&jpeg[..jpeg.len() - 2], "truncated"),
+        (&jpeg[..jpeg.len() - 6], "truncated"),
         (&[&jpeg[..jpeg.len() / 2], &jpeg[..2]].concat(), "truncated"),
         (&flipped, "cannot be decoded"),
         (&claim(40_000, 1), "too large; the limits are 32768 pixels a side and 512 MiB"),
@@ -143,6 +143,32 @@ fn what_is_no_picture_is_an_error_that_says_so() {
     for side in [0, 1 << 16, usize::MAX] {
         let error = refusal(&good, side);
         assert!(matches!(error, Error::Setting { .. }), "{error:?}");
+    }
+}
+
+/// A camera's trailer may stand in the place of the end marker.
+#[test]
+fn a_jpeg_is_whole_if_its_data_are() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("picture");
+    let noise = RgbImage::from_fn(64, 64, |x, y| Rgb([(x * 37 + y * 101) as u8, (x * y) as u8, (x ^ y) as u8]));
+    let jpeg = std::fs::read(save(folder.path(), "a.jpg", noise)).expect("just written");
+    let data = jpeg.strip_suffix(b"\xff\xd9").expect("the end marker");
+    std::fs::write(&path, &jpeg).expect("writable");
+    let whole = read_picture(&path, 64).expect("a good picture");
+    for trailer in
+        [&b""[..], &[&[0; 40][..], b"SEFH\0\0SEFT"].concat(), b"\xff\xe5\0\x04ab", b"\xff\xd8\xff\xe0", b"\xff"]
+    {
+        std::fs::write(&path, [data, trailer].concat()).expect("writable");
+        assert_eq!(read_picture(&path, 64).expect("its data are whole"), whole, "{trailer:?}");
+        // A trailer without a marker cannot be told from the data that it stands for.
+        if trailer.is_empty() || trailer.starts_with(b"\xff\xd8") || trailer.starts_with(b"\xff\xe5") {
+            for missing in (3..40).chain([data.len() / 3, data.len() / 2]) {
+                std::fs::write(&path, [&data[..data.len() - missing], trailer].concat()).expect("writable");
+                let error = refusal(&path, 64);
+                assert!(error.to_string().contains("truncated"), "{missing} bytes are missing: {error}");
+            }
+        }
     }
 }
 

@@ -131,11 +131,105 @@ fn a_resumed_run_says_when_bits_may_differ_and_refuses_other_data() {
         .stdout(contains("\"bit_identical\": false"))
         .stderr(contains("the backend was naive and is ndarray"));
     assert(&["train", "--resume", text(&check), "--iterations", "3"]).code(2).stderr(contains("at least as many"));
-    assert(&["train", "--resume", text(&check), "--lr", "1"]).code(2).stderr(contains("cannot be used with"));
     assert(&["train", "--resume", "no-such-file"]).code(2).stderr(contains("no-such-file"));
     let model = folder.path().join("model.safetensors");
     assert(&[&SMALL[..], &["1", "--save", text(&model)]].concat()).code(0);
     assert(&["train", "--resume", text(&model)]).code(2).stderr(contains("it is a model, expected a checkpoint"));
+}
+
+#[test]
+fn a_command_can_be_repeated_with_resume_and_no_other_run_be_meant() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let check = folder.path().join("run.checkpoint");
+    let resume = ["--resume", text(&check)];
+    let start =
+        [&SMALL[..], &["2", "--seed", "3", "--lr", "0.0025", "--scalar", "f32", "--checkpoint", text(&check)]].concat();
+    assert(&start).code(0);
+    assert(&[&start[..], &resume].concat()).code(0).stdout(contains("of which 2 are done"));
+    for (option, given, recorded) in [
+        ("--model", "l-layer (12288,20,7,5,1)", "12288,1"),
+        ("--arch", "12288,2,1", "12288,1"),
+        ("--init", "he", "zeros"),
+        ("--seed", "4", "3"),
+        ("--lr", "0.0075", "0.0025"),
+        ("--scalar", "f64", "f32"),
+    ] {
+        let value = given.split(' ').next().expect("a word");
+        assert(&[&["train", option, value], &resume[..]].concat())
+            .code(2)
+            .stdout("")
+            .stderr(contains(format!("{option} is {given}, and the run of the checkpoint")))
+            .stderr(contains(format!("has {recorded}; leave the option out")));
+    }
+    // The embedded pictures have no file that could have a digest.
+    let digest = "0".repeat(64);
+    assert(&[&["train", "--train-sha256", &digest], &resume[..]].concat())
+        .code(2)
+        .stderr(contains("embedded pictures"));
+    let course = folder.path().join("course.checkpoint");
+    let model =
+        ["train", "--model", "two-layer", "--backend", "ndarray", "--iterations", "1", "--checkpoint", text(&course)];
+    assert(&model).code(0);
+    assert(&[&model[..], &["--resume", text(&course)]].concat()).code(0);
+}
+
+#[test]
+fn a_thread_variable_that_is_overruled_is_named() {
+    let run = |value: &str| {
+        let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_layerbench"));
+        command.args(["train", "--arch", "12288,1", "--iterations", "1", "--backend", "rayon", "--threads", "2"]);
+        command.env("RAYON_NUM_THREADS", value).assert().code(0)
+    };
+    run("1").stderr(contains("note: RAYON_NUM_THREADS asks for 1, and this run has 2 threads").count(1));
+    run("2").stderr(contains("RAYON_NUM_THREADS").not());
+}
+
+#[cfg(feature = "hdf5")]
+#[test]
+fn classes_mean_the_same_in_training_and_test() {
+    use common::sets::{self, LABELS, pixels, put};
+    let _turn = common::alone();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    fn test_set(file: &hdf5::File, classes: &[&str]) {
+        put(file, "test_set_x", pixels());
+        put(file, "test_set_y", ndarray::arr1(&LABELS));
+        sets::ascii::<7>(file, classes);
+    }
+    let [train, same, swapped, other] = ["train.h5", "same.h5", "swapped.h5", "other.h5"].map(path);
+    sets::write(&train, "", |_| ());
+    sets::write(&same, "list_classes", |f| test_set(f, &["non-cat", "cat"]));
+    sets::write(&swapped, "list_classes", |f| test_set(f, &["cat", "non-cat"]));
+    sets::write(&other, "list_classes", |f| test_set(f, &["non-dog", "dog"]));
+    let usual = ["train", "--backend", "naive", "--arch", "30,2,1", "--init", "he", "--iterations", "2"];
+    let on =
+        |train: &Path, test: &Path| assert(&[&usual[..], &["--train", text(train), "--test", text(test)]].concat());
+    on(&train, &same).code(0).stdout(contains(format!("test on {} (4)", text(&same))));
+    on(&train, &swapped).code(2).stdout("").stderr(
+        contains("its classes are 0 = `cat`, 1 = `non-cat`, those of the training set")
+            .and(contains("are 0 = `non-cat`, 1 = `cat`; the same names in another order")),
+    );
+    on(&train, &other).code(2).stderr(contains("0 = `non-dog`, 1 = `dog`").and(contains("other names")));
+    // On the synthetic pictures, which nobody asked for.
+    let large = path("large.h5");
+    sets::write(&large, "list_classes", |f| {
+        put(f, "test_set_x", ndarray::Array4::<u8>::zeros((4, 64, 64, 3)));
+        put(f, "test_set_y", ndarray::arr1(&LABELS));
+        sets::ascii::<7>(f, &["non-cat", "cat"]);
+    });
+    assert(&[&SMALL[..], &["1", "--test", text(&large)]].concat())
+        .code(2)
+        .stdout("")
+        .stderr(contains("0 = `lying`, 1 = `upright`").and(contains("without --train")));
+    // A checkpoint remembers what its labels meant: the same pictures and labels under other names are other data.
+    let check = path("run.checkpoint");
+    assert(&[&usual[..], &["--train", text(&train), "--checkpoint", text(&check)]].concat()).code(0);
+    assert(&["train", "--resume", text(&check), "--train", text(&same), "--iterations", "3"]).code(0);
+    for renamed in [&swapped, &other] {
+        assert(&["train", "--resume", text(&check), "--train", text(renamed)])
+            .code(2)
+            .stderr(contains("those of the checkpoint are 0 = `non-cat`, 1 = `cat`"));
+    }
 }
 
 #[test]
@@ -147,7 +241,7 @@ fn json_tells_what_text_tells() {
     assert_eq!(summary["end"], "finished");
     assert_eq!(summary["iterations"], 4);
     assert_eq!(summary["scalar"], "f32");
-    assert_eq!(summary["train"]["total"], 209);
+    assert_eq!((&summary["train"]["total"], &summary["test_data"]), (&209.into(), &"synthetic".into()));
     assert!(summary["step_seconds"].as_f64().is_some_and(|seconds| seconds > 0.0));
 }
 

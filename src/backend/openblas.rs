@@ -148,6 +148,10 @@ impl<T: Gemm> Engine<T> for OpenBlasEngine {
         path()
     }
 
+    fn thread_variables(&self) -> &'static [&'static str] {
+        &["OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"]
+    }
+
     fn plan(&self, spec: LayerSpec) -> Result<Box<dyn Layer<T>>> {
         for size in [spec.inputs, spec.outputs, spec.batch] {
             if c_int::try_from(size).is_err() {

@@ -75,6 +75,10 @@ impl<T: Scalar> Engine<T> for RayonEngine {
         "parallel loops".into()
     }
 
+    fn thread_variables(&self) -> &'static [&'static str] {
+        &["RAYON_NUM_THREADS"]
+    }
+
     fn plan(&self, spec: LayerSpec) -> Result<Box<dyn Layer<T>>> {
         Ok(Box::new(RayonLayer { pool: Arc::clone(&self.pool), spec, dz: Array2::zeros((spec.outputs, spec.batch)) }))
     }

@@ -5,75 +5,27 @@
 //! standard input: the bytes that were digested are the bytes that are read, whatever becomes of the file meanwhile, and links
 //! relative to the file's folder lead nowhere. The child limits itself before libhdf5 sees a byte, and replies through a pipe.
 //!
-//! The limits grow with the file's size s, since a good file takes time in proportion; for the course's own they are:
-//!
-//! | what | limit | what the course's larger file takes |
-//! | --- | --- | --- |
-//! | address space, beyond what is mapped at the start | 2.25 GiB: the largest set, one chunk of the same size, 256 MiB | 21 MiB resident |
-//! | processor time | 1 s + s / 16 MiB s, whole seconds: 1 s | 0.02 s |
-//! | wall time, watched by the parent | 2 s + s / 8 MiB s: 2.3 s | 0.05 s on a busy machine |
-//! | files written, core dumps | none | |
+//! The limits, of which the child tells the second half when it knows what the file claims to hold, are in `limits`.
 
 use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{ChildStdout, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use rustix::process::Signal;
 use tempfile::NamedTempFile;
 
 use super::digest::Hasher;
 use super::file::{self, MAX_BYTES};
-use super::{PictureSet, Sha256, Split, reply};
+use super::limits::{Limits, Start, Unpacked};
+use super::{PictureSet, Sha256, Split, hdf5, reply};
 use crate::error::{Error, Result};
 
 /// Where a process finds its standard input as a file that can be opened.
 const STANDARD_INPUT: &str = "/dev/fd/0";
-
-/// What a child may use for a file of so many bytes.
-struct Limits {
-    /// Bytes of address space beyond what is mapped at the start.
-    memory: u64,
-    /// Whole seconds.
-    processor_s: u64,
-    wall: Duration,
-}
-
-impl Limits {
-    fn for_file(bytes: u64) -> Self {
-        Limits {
-            memory: 2 * MAX_BYTES as u64 + (256 << 20),
-            processor_s: 1 + bytes / (16 << 20),
-            wall: Duration::from_secs(2) + Duration::from_millis(bytes * 1000 / (8 << 20)),
-        }
-    }
-
-    /// On this process, for good.
-    fn impose(&self) -> io::Result<()> {
-        lower(Resource::Core, 0)?;
-        lower(Resource::Fsize, 0)?;
-        lower(Resource::Cpu, self.processor_s)?;
-        lower(Resource::As, mapped() + self.memory)
-    }
-}
-
-/// Sets the soft limit, so that the signal for it is the one that names it, within the hard limit that is there.
-fn lower(resource: Resource, limit: u64) -> io::Result<()> {
-    let maximum = getrlimit(resource).maximum;
-    let current = Some(maximum.map_or(limit, |maximum| maximum.min(limit)));
-    Ok(setrlimit(resource, Rlimit { current, maximum })?)
-}
-
-/// Bytes of address space in use. A threaded BLAS reserves a lot of it when it is loaded, the more the more cores there are,
-/// and fills none of it here. 0 where the system does not say.
-fn mapped() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm").ok();
-    let pages = pages.and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
-    pages.unwrap_or(0) * rustix::param::page_size() as u64
-}
 
 /// The child's half: reads the set from standard input, under the limits, and replies on `out`. Does nothing else in
 /// its process, and nothing after it: the limits stay.
@@ -84,9 +36,19 @@ fn mapped() -> u64 {
 pub fn serve(split: Split, out: &mut dyn Write) -> Result<()> {
     let path = Path::new(STANDARD_INPUT);
     let io = |action| move |source| Error::Io { action, path: path.to_owned(), source };
-    let metadata = std::fs::metadata(path).map_err(io("read"))?;
-    Limits::for_file(metadata.len()).impose().map_err(io("limit the reading of"))?;
-    let outcome = PictureSet::read_hdf5(path, split).map_err(|error| match error {
+    let bytes = std::fs::metadata(path).map_err(io("read"))?.len();
+    let start = Start::now();
+    Limits::for_headers(bytes).impose(&start).map_err(io("limit the reading of"))?;
+    let outcome = match hdf5::open(path, split) {
+        Ok(opened) => {
+            let unpacked = opened.unpacked();
+            Limits::for_set(bytes, &unpacked).impose(&start).map_err(io("limit the reading of"))?;
+            reply::announce(unpacked, out).map_err(io("reply about"))?;
+            opened.read()
+        }
+        Err(error) => Err(error),
+    };
+    let outcome = outcome.map_err(|error| match error {
         Error::Data { problem, .. } => problem,
         other => other.to_string(),
     });
@@ -101,13 +63,15 @@ pub fn serve(split: Split, out: &mut dyn Write) -> Result<()> {
 /// crashes the reader or takes it beyond a limit.
 pub fn read(path: &Path, expected: Option<Sha256>, reader: Command) -> Result<PictureSet> {
     if cfg!(not(feature = "hdf5")) {
-        return Err(super::without_hdf5(path));
+        // No child could: the refusal.
+        return PictureSet::read_hdf5(path, Split::Train);
     }
     let (copy, bytes, found) = copy(path)?;
     if let Some(expected) = expected.filter(|&expected| expected != found) {
         return Err(Error::Digest { path: path.to_owned(), expected: expected.to_string(), found: found.to_string() });
     }
-    ask(path, &copy, &Limits::for_file(bytes), reader)
+    let limits = Limits::for_headers(bytes);
+    ask(path, &copy, limits, |unpacked| Limits::for_set(bytes, unpacked), reader)
 }
 
 /// A private copy, its length and its digest: the file is read once.
@@ -136,8 +100,14 @@ fn copy(path: &Path) -> Result<(NamedTempFile, u64, Sha256)> {
     Ok((copy, bytes, hasher.finish()))
 }
 
-/// Runs the child on `input` and takes its reply.
-fn ask(path: &Path, input: &NamedTempFile, limits: &Limits, mut reader: Command) -> Result<PictureSet> {
+/// Runs the child on `input` and takes its reply. The limits that the child is under change when it says what it will read.
+fn ask(
+    path: &Path,
+    input: &NamedTempFile,
+    mut limits: Limits,
+    for_set: impl FnOnce(&Unpacked) -> Limits,
+    mut reader: Command,
+) -> Result<PictureSet> {
     let refuse = |problem: String| Err(Error::Data { path: path.to_owned(), problem });
     let io = |action| move |source| Error::Io { action, path: path.to_owned(), source };
     let input = input.as_file().try_clone().map_err(io("read"))?;
@@ -145,7 +115,10 @@ fn ask(path: &Path, input: &NamedTempFile, limits: &Limits, mut reader: Command)
     let mut child = reader.spawn().map_err(io("start a guarded reader of"))?;
     let pipe = child.stdout.take().expect("it was piped");
     let mut pipe = Timed { pipe, until: Instant::now() + limits.wall };
-    let reply = reply::read(&mut pipe, &path.display().to_string());
+    let reply = reply::read(&mut pipe, &path.display().to_string(), |pipe, unpacked| {
+        limits = for_set(unpacked);
+        pipe.until = Instant::now() + limits.wall;
+    });
     // After the end of the pipe this changes nothing but for a child that closed it and lives on.
     let _ = child.kill();
     let status = child.wait().map_err(io("wait for the reader of"))?;
@@ -153,14 +126,15 @@ fn ask(path: &Path, input: &NamedTempFile, limits: &Limits, mut reader: Command)
         Ok(Err(problem)) => refuse(problem),
         Ok(Ok(set)) if status.success() => Ok(set),
         Err(error) if error.kind() == ErrorKind::TimedOut => refuse(format!(
-            "reading it took longer than {:.1} s: the file is malformed, or this machine is very busy",
-            limits.wall.as_secs_f64()
+            "reading it took longer than {:.0} s, the limit for {}: this machine is very busy, or its disk does not answer; try again",
+            limits.wall.as_secs_f64(),
+            limits.subject
         )),
         Err(error) if error.kind() == ErrorKind::InvalidData => {
             refuse(format!("its guarded reader replied nonsense: {error}"))
         }
         Err(error) if !matches!(error.kind(), ErrorKind::UnexpectedEof) => Err(io("read")(error)),
-        Ok(Ok(_)) | Err(_) => refuse(cause_of_death(status, limits)),
+        Ok(Ok(_)) | Err(_) => refuse(cause_of_death(status, &limits)),
     }
 }
 
@@ -170,12 +144,17 @@ const CRASHES: [Signal; 4] = [Signal::SEGV, Signal::BUS, Signal::FPE, Signal::IL
 fn cause_of_death(status: ExitStatus, limits: &Limits) -> String {
     match status.signal() {
         Some(signal) if signal == Signal::XCPU.as_raw() => {
-            format!("reading it took more than {} s of processor time: the file is malformed", limits.processor_s)
+            format!(
+                "reading it took more than {} s of processor time, the limit for {}; a sound file takes a tenth of that: if this one is \
+                 sound, write it again in fewer, larger chunks or without compression (`h5repack -l CONTI -f NONE old.h5 new.h5`)",
+                limits.processor_s, limits.subject
+            )
         }
         // What Rust and libc do without memory, and also what libc does on a damaged heap.
         Some(signal) if signal == Signal::ABORT.as_raw() => format!(
-            "libhdf5 crashed on it (signal {signal}): the file is malformed, or takes more than {} MiB of memory",
-            limits.memory >> 20
+            "libhdf5 crashed on it (signal {signal}): the file is malformed, or takes more than {} MiB of memory, the limit for {}",
+            limits.memory >> 20,
+            limits.subject
         ),
         Some(signal) if CRASHES.iter().any(|crash| crash.as_raw() == signal) => {
             format!("libhdf5 crashed on it (signal {signal}): the file is malformed")
@@ -200,5 +179,40 @@ impl Read for Timed {
             0 => Err(ErrorKind::TimedOut.into()),
             _ => self.pipe.read(buffer),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn refusal(script: &str, headers: Duration, set: Duration) -> String {
+        let mut reader = Command::new("sh");
+        reader.args(["-c", script]);
+        let limits = |wall| Limits { wall, ..Limits::for_headers(100) };
+        let input = NamedTempFile::new().expect("a temporary file");
+        let error = ask(Path::new("set.h5"), &input, limits(headers), |_| limits(set), reader).expect_err("no set");
+        error.to_string()
+    }
+
+    #[test]
+    fn a_child_that_hangs_is_ended() {
+        let [soon, never] = [Duration::from_millis(1200), Duration::from_secs(3600)];
+        // In silence; with standard output closed; in the middle of a reply.
+        for script in ["exec sleep 600", "exec sleep 600 >&-", r"printf '\100'; exec sleep 600"] {
+            let problem = refusal(script, soon, never);
+            assert!(
+                problem.contains("took longer than 1 s, the limit for the headers of a file of 100 bytes")
+                    || problem.contains("ended from outside"),
+                "{problem}"
+            );
+        }
+        // After it said what it would read it has the time for that.
+        let reads = r#"{"reads":{"bytes":1,"chunks":0,"largest_chunk":0}}"#;
+        let script = format!(r"printf '\{:03o}\000\000\000%s' '{reads}'; exec sleep 600", reads.len());
+        let problem = refusal(&script, never, soon);
+        assert!(problem.contains("took longer than 1 s, the limit for"), "{problem}");
     }
 }

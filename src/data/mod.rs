@@ -5,8 +5,9 @@ mod digest;
 mod examples;
 mod file;
 pub mod guard;
-#[cfg(feature = "hdf5")]
+#[cfg_attr(not(feature = "hdf5"), path = "without_hdf5.rs")]
 mod hdf5;
+mod limits;
 pub mod picture;
 mod reply;
 mod synthetic;
@@ -82,13 +83,7 @@ impl PictureSet {
     /// [`Error::Io`] or [`Error::Data`], which say what was expected and what was found; [`Error::Data`] also in a build
     /// without the `hdf5` feature.
     pub fn read_hdf5(path: &Path, split: Split) -> Result<Self> {
-        #[cfg(feature = "hdf5")]
-        return hdf5::read(path, split);
-        #[cfg(not(feature = "hdf5"))]
-        {
-            let _ = split;
-            Err(without_hdf5(path))
-        }
+        hdf5::open(path, split)?.read()
     }
 
     /// The set, if it is one: as many labels as pictures, labels of 0 and 1, and two names that can be told apart and shown.
@@ -164,12 +159,5 @@ impl PictureSet {
             expected: format!("{} units, one per number of a picture in {}", self.features(), self.source),
             found: inputs.to_string(),
         })
-    }
-}
-
-fn without_hdf5(path: &Path) -> Error {
-    Error::Data {
-        path: path.to_owned(),
-        problem: "this build cannot read HDF5; install libhdf5-dev and build with the `hdf5` feature".into(),
     }
 }

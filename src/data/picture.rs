@@ -60,18 +60,19 @@ pub fn read_picture(path: &Path, side: usize) -> Result<Vec<u8>> {
         return Err(refuse("expected a PNG or JPEG picture, found an empty file".into()));
     }
     // The format is taken from the first bytes; the file's name may lie.
-    let mut reader = ImageReader::new(Cursor::new(bytes.as_slice())).with_guessed_format().map_err(io)?;
-    match reader.format() {
-        Some(ImageFormat::Jpeg) if !is_whole_jpeg(&bytes) => return Err(refuse("the picture is truncated".into())),
+    let format = image::guess_format(&bytes).ok();
+    match format {
         Some(ImageFormat::Png | ImageFormat::Jpeg) => {}
         Some(other) => return Err(refuse(format!("expected a PNG or JPEG picture, found {other:?}"))),
         None => return Err(refuse("expected a PNG or JPEG picture (its first bytes are others)".into())),
     }
-    let mut limits = Limits::default();
-    (limits.max_image_width, limits.max_image_height) = (Some(MAX_SIDE), Some(MAX_SIDE));
-    limits.max_alloc = Some(MAX_MEMORY);
-    reader.limits(limits.clone());
-    let picture = decode(reader, limits).map_err(|error| match error {
+    let end = if format == Some(ImageFormat::Jpeg) { JpegEnd::of(&bytes) } else { JpegEnd::Marked };
+    let picture = match end {
+        JpegEnd::Marked => decode(&bytes),
+        JpegEnd::Unmarked { data } => decode_unmarked(&bytes[..data]),
+        JpegEnd::Missing => Err(truncated()),
+    };
+    let picture = picture.map_err(|error| match error {
         ImageError::IoError(error) if error.kind() != ErrorKind::UnexpectedEof => io(error),
         ImageError::IoError(_) => refuse("the picture is truncated".into()),
         ImageError::Limits(_) => refuse(format!(
@@ -87,7 +88,16 @@ pub fn read_picture(path: &Path, side: usize) -> Result<Vec<u8>> {
     Ok(imageops::resize(&picture, target, target, FilterType::Triangle).into_raw())
 }
 
-fn decode(reader: ImageReader<Cursor<&[u8]>>, mut limits: Limits) -> image::ImageResult<DynamicImage> {
+fn truncated() -> ImageError {
+    ImageError::IoError(ErrorKind::UnexpectedEof.into())
+}
+
+fn decode(bytes: &[u8]) -> image::ImageResult<DynamicImage> {
+    let mut limits = Limits::default();
+    (limits.max_image_width, limits.max_image_height) = (Some(MAX_SIDE), Some(MAX_SIDE));
+    limits.max_alloc = Some(MAX_MEMORY);
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
+    reader.limits(limits.clone());
     let mut decoder = reader.into_decoder()?;
     // The decoded picture is not among what the decoder itself counts.
     limits.reserve(decoder.total_bytes())?;
@@ -97,26 +107,75 @@ fn decode(reader: ImageReader<Cursor<&[u8]>>, mut limits: Limits) -> image::Imag
     Ok(picture)
 }
 
-/// Whether the end marker comes, outside of any segment (a camera's preview in the header has one of its own). The decoder does
-/// not ask: it fills what is missing with grey.
-fn is_whole_jpeg(bytes: &[u8]) -> bool {
-    let mut at = 0;
-    while let Some(found) = bytes[at..].iter().position(|&byte| byte == 0xff) {
-        at += found + 1;
-        match bytes.get(at) {
-            Some(0xd9) => return true,
-            // Not a marker (a stuffed or a fill byte), or one without a segment.
-            None | Some(0x00 | 0x01 | 0xd0..=0xd8 | 0xff) => {}
-            Some(_) => {
-                let Some(length) = bytes.get(at + 1..at + 3) else { return false };
-                at += 1 + usize::from(u16::from_be_bytes([length[0], length[1]]));
-            }
-        }
-        if at > bytes.len() {
-            return false;
+/// A JPEG of which `bytes` end with the coded data. The decoder does not say whether it had all of them: it fills what is missing
+/// with grey. So it gets continuations of different bits: if any were missing, these would decode to different pictures. (Two are not
+/// enough: the decoder takes nonsense in its stride.)
+fn decode_unmarked(bytes: &[u8]) -> image::ImageResult<DynamicImage> {
+    // A last 0xff is the half of something.
+    let bytes = &bytes[..bytes.iter().rposition(|&byte| byte != 0xff).map_or(0, |last| last + 1)];
+    let continued = |by: u8| match decode(&[bytes, &[by; 256], &[0xff, END_OF_IMAGE]].concat()) {
+        Err(error) if !matches!(error, ImageError::Limits(_)) => Err(truncated()),
+        outcome => outcome,
+    };
+    let picture = continued(0x55)?;
+    for other in [0xaa, 0x00, 0x33, 0xcc] {
+        if continued(other)? != picture {
+            return Err(truncated());
         }
     }
-    false
+    Ok(picture)
+}
+
+const END_OF_IMAGE: u8 = 0xd9;
+const START_OF_SCAN: u8 = 0xda;
+
+/// How a JPEG ends.
+enum JpegEnd {
+    /// With the end marker, outside of any segment (a camera's preview in the header has one of its own).
+    Marked,
+    /// With something else behind the only scan, which has all components: a trailer, or nothing. The coded data are `..data`, and
+    /// may be cut. Of more scans than one nobody knows how many there were.
+    Unmarked { data: usize },
+    /// Before there is a whole picture.
+    Missing,
+}
+
+impl JpegEnd {
+    fn of(bytes: &[u8]) -> Self {
+        let mut at = 0;
+        let (mut components, mut scans) = (None, 0);
+        // Of the only scan: its number of components, and where its data end.
+        let (mut scanned, mut data) = (None, None);
+        while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xff)) {
+            let marker = at + found;
+            at = marker + 1;
+            let code = match bytes.get(at) {
+                Some(&END_OF_IMAGE) => return JpegEnd::Marked,
+                // Not a marker (a stuffed or a fill byte), or one without a segment that does not end a scan.
+                None | Some(0x00 | 0x01 | 0xd0..=0xd7 | 0xff) => continue,
+                Some(&code) => code,
+            };
+            if scans > 0 {
+                data = data.or(Some(marker));
+            }
+            // The start of an image has no segment.
+            if code == 0xd8 {
+                continue;
+            }
+            let Some(length) = bytes.get(at + 1..at + 3) else { break };
+            match code {
+                // Sequential, Huffman-coded; behind length, precision, height and width.
+                0xc0 | 0xc1 => components = bytes.get(at + 8),
+                START_OF_SCAN => (scans, scanned) = (scans + 1, bytes.get(at + 3)),
+                _ => {}
+            }
+            at += 1 + usize::from(u16::from_be_bytes([length[0], length[1]]));
+        }
+        match (scans, components) {
+            (1, Some(_)) if scanned == components => JpegEnd::Unmarked { data: data.unwrap_or(bytes.len()) },
+            _ => JpegEnd::Missing,
+        }
+    }
 }
 
 /// Three channels of 8 bits. Dropping the alpha channel instead would bring out colours that nobody was meant to see.

@@ -141,6 +141,12 @@ pub trait Engine<T: Scalar>: Send + Sync {
         None
     }
 
+    /// The environment variables from which the library under it would take its number of threads, the first that is set before
+    /// the others. An engine has the number that it was opened with: these are for telling whoever set one.
+    fn thread_variables(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Makes what a layer of this shape needs once: scratch memory, packing, thread split.
     ///
     /// # Errors

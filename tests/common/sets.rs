@@ -28,6 +28,12 @@ pub fn write(path: &Path, replaced: &str, writer: Write) {
     write_into(&file.expect("the folder is writable"), replaced, writer);
 }
 
+/// The usual file behind a user block of so many bytes.
+pub fn write_behind(path: &Path, block: u64) {
+    let file = File::with_options().with_fcpl(|creation| creation.userblock(block)).create(path);
+    write_into(&file.expect("the folder is writable"), "", |_| ());
+}
+
 /// The same in the newest format of libhdf5: other headers, other indices of chunks.
 pub fn write_latest(path: &Path, replaced: &str, writer: Write) {
     let mut options = File::with_options();

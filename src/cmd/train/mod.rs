@@ -9,6 +9,7 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use anyhow::bail;
 use serde::Serialize;
 
 use crate::backend::Registry;
@@ -30,33 +31,35 @@ use setup::Setup;
 
 #[derive(clap::Args)]
 #[command(allow_negative_numbers = true)]
+// A resumed run has its training file from the checkpoint.
+#[command(group = clap::ArgGroup::new("trained_on").args(["train", "resume"]).multiple(true))]
 pub(crate) struct Args {
-    /// One of the course's models
-    #[arg(long, value_parser = ["two-layer", "l-layer"], default_value = "l-layer", conflicts_with_all = ["arch", "resume"])]
-    model: String,
+    /// One of the course's models [default: l-layer, or the checkpoint's]
+    #[arg(long, value_parser = ["two-layer", "l-layer"], conflicts_with = "arch")]
+    model: Option<String>,
     /// Layer sizes instead of a model, such as 12288,20,7,5,1
-    #[arg(long, value_name = "SIZES", conflicts_with = "resume")]
+    #[arg(long, value_name = "SIZES")]
     arch: Option<Architecture>,
     /// Initial weights: inv-sqrt, he, zeros, or a number that scales normal random numbers [default: the model's, or inv-sqrt]
-    #[arg(long, conflicts_with = "resume")]
+    #[arg(long)]
     init: Option<Init>,
-    /// Seed of the initial weights
-    #[arg(long, default_value_t = crate::workload::SEED, conflicts_with = "resume")]
-    seed: u32,
-    /// Learning rate
-    #[arg(long, default_value_t = crate::workload::LEARNING_RATE, conflicts_with = "resume")]
-    lr: f64,
+    /// Seed of the initial weights [default: 1, or the checkpoint's]
+    #[arg(long)]
+    seed: Option<u32>,
+    /// Learning rate [default: 0.0075, or the checkpoint's]
+    #[arg(long)]
+    lr: Option<f64>,
     /// Number of gradient steps, those before a resumption included [default: 2500, or the checkpoint's]
     #[arg(long, value_parser = parse_positive)]
     iterations: Option<usize>,
-    /// HDF5 file with train_set_x, train_set_y and list_classes [default: the embedded synthetic pictures]
+    /// HDF5 file with train_set_x, train_set_y and list_classes [default: the embedded synthetic pictures, or the checkpoint's]
     #[arg(long, value_name = "FILE")]
     train: Option<PathBuf>,
-    /// HDF5 file with test_set_x, test_set_y and list_classes
+    /// HDF5 file with test_set_x, test_set_y and list_classes; the classes must be those of the training file
     #[arg(long, value_name = "FILE")]
     test: Option<PathBuf>,
     /// SHA-256 that the training file must have
-    #[arg(long, value_name = "HEX", visible_alias = "sha256", requires = "train")]
+    #[arg(long, value_name = "HEX", visible_alias = "sha256", requires = "trained_on")]
     train_sha256: Option<Sha256>,
     /// SHA-256 that the test file must have
     #[arg(long, value_name = "HEX", requires = "test")]
@@ -67,9 +70,9 @@ pub(crate) struct Args {
     /// Number of threads [default: all, or 1 where the backend has no more]
     #[arg(long)]
     threads: Option<NonZeroUsize>,
-    /// The scalar type
-    #[arg(long, default_value = "f64", conflicts_with = "resume")]
-    scalar: ScalarKind,
+    /// The scalar type [default: f64, or the checkpoint's]
+    #[arg(long)]
+    scalar: Option<ScalarKind>,
     /// Write every iteration's cost to this CSV file
     #[arg(long, value_name = "FILE")]
     costs: Option<PathBuf>,
@@ -86,7 +89,7 @@ pub(crate) struct Args {
     /// Iterations between two checkpoints
     #[arg(long, value_name = "N", value_parser = parse_positive, default_value = "100")]
     checkpoint_every: usize,
-    /// Go on from a checkpoint, bit for bit as if never interrupted
+    /// Go on from a checkpoint, bit for bit as if never interrupted; options that the run was started with may be repeated
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
     /// How the result is written
@@ -114,6 +117,8 @@ struct Summary {
     /// Whether the costs are those of an uninterrupted run, bit for bit.
     bit_identical: bool,
     train: Score,
+    /// Where the test pictures come from.
+    test_data: Option<String>,
     test: Option<Score>,
     /// The median over the steps of this run, not of one before it; none where there was no step.
     step_seconds: Option<f64>,
@@ -145,6 +150,11 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
         _ => *entry.thread_counts(cores()).last().expect("one thread at least"),
     };
     let engine = entry.open::<T>(threads)?;
+    if let Some(note) =
+        setup::ignored_variable(engine.thread_variables(), engine.threads(), |name| std::env::var(name).ok())
+    {
+        eprintln!("note: {note}");
+    }
     // From here on temporary files are about.
     let interrupt = Interrupt::watch()?;
     let (train_set, test_set) = pictures(args, setup)?;
@@ -170,6 +180,7 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
         Some(resumed) => {
             let checkpoint = resumed.checkpoint::<T>()?;
             expect_same_data(&checkpoint.model.provenance, &provenance)?;
+            expect_same_classes(&train_set, "the checkpoint", &checkpoint.model.provenance.classes)?;
             (checkpoint.model.parameters, checkpoint.costs)
         }
         None => (Parameters::initialized(&setup.architecture, setup.init, setup.seed), Vec::new()),
@@ -177,7 +188,7 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
     let descent = Descent::plain(T::of(setup.rate));
     let mut trainer = Composed::new(&engine, &start, train_set.x(), train_set.y().view(), descent)?;
     if args.format == Format::Text {
-        announce(out, setup, &train_set, costs.len(), engine.threads())?;
+        announce(out, setup, &train_set, test_set.as_ref(), costs.len(), engine.threads())?;
     }
 
     let progress = std::sync::Mutex::new(Progress::new(costs.len(), setup.planned));
@@ -231,6 +242,11 @@ fn pictures(args: &Args, setup: &Setup) -> anyhow::Result<(PictureSet, Option<Pi
     let train = args.train.clone().or(recorded.filter(|&data| data != "synthetic").map(PathBuf::from));
     let train_set = match &train {
         Some(path) => pictures::load(path, Split::Train, args.train_sha256)?,
+        None if args.train_sha256.is_some() => {
+            bail!(
+                "--train-sha256 is given, and the checkpoint's run had the embedded pictures, not a file; leave it out"
+            )
+        }
         None => PictureSet::synthetic(Split::Train),
     };
     let test_set = match (&args.test, &train) {
@@ -240,6 +256,10 @@ fn pictures(args: &Args, setup: &Setup) -> anyhow::Result<(PictureSet, Option<Pi
     };
     for set in std::iter::once(&train_set).chain(&test_set) {
         set.expect_features(setup.architecture.inputs())?;
+    }
+    if let Some(test_set) = &test_set {
+        // What 0 and 1 stand for is fixed by the training set. To map by name would hide that one of the files is not what it says.
+        expect_same_classes(test_set, &format!("the training set ({})", train_set.source), &train_set.classes)?;
     }
     Ok((train_set, test_set))
 }
@@ -276,19 +296,37 @@ fn expect_same_data(before: &Provenance, now: &Provenance) -> Result<(), Error> 
     })
 }
 
+/// Refuses a set whose 0 and 1 stand for something else: its labels would be read as their opposites, or as nothing.
+fn expect_same_classes(set: &PictureSet, whose: &str, expected: &[String; 2]) -> anyhow::Result<()> {
+    let [found, wanted] = [&set.classes, expected].map(|[no, yes]| format!("0 = `{no}`, 1 = `{yes}`"));
+    let mend = match (&set.classes, expected) {
+        (found, expected) if found == expected => return Ok(()),
+        ([no, yes], [other_no, other_yes]) if no == other_yes && yes == other_no => {
+            "the same names in another order: swap its list_classes, and its labels with them (1 - y)"
+        }
+        _ if expected == &PictureSet::synthetic(Split::Train).classes => {
+            "the embedded synthetic pictures are what is trained on without --train: name the training file that belongs to it"
+        }
+        _ => "other names: take the file that belongs to it, or write the same names in both",
+    };
+    bail!("{}: its classes are {found}, those of {whose} are {wanted}; {mend}", set.source)
+}
+
 fn announce(
     out: &mut dyn Write,
     setup: &Setup,
     train_set: &PictureSet,
+    test_set: Option<&PictureSet>,
     done: usize,
     threads: usize,
 ) -> std::io::Result<()> {
     let Setup { architecture, rate, scalar, backend, planned, .. } = setup;
     let (source, count, threads) = (&train_set.source, train_set.len(), report::threads(threads));
+    let test = test_set.map_or("no test pictures".into(), |set| format!("test on {} ({})", set.source, set.len()));
     let done = if done == 0 { String::new() } else { format!(" of which {done} are done,") };
     writeln!(
         out,
-        "training {architecture} on {} ({count} pictures), {planned} iterations,{done} at rate {rate}; {backend} on \
+        "training {architecture} on {} ({count} pictures), {test}, {planned} iterations,{done} at rate {rate}; {backend} on \
          {threads} in {scalar}",
         visible(source)
     )?;
@@ -323,6 +361,7 @@ fn summarise<T: Scalar>(
         diverged_at,
         bit_identical,
         train: score(train_set)?,
+        test_data: test_set.map(|set| set.source.clone()),
         test: test_set.map(score).transpose()?,
         step_seconds: of_steps(median(step_times)),
         step_relative_spread: of_steps(relative_spread(step_times)),

@@ -2,16 +2,17 @@
 
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use super::Args;
 use crate::cmd::output::previous;
 use crate::error::Error;
 use crate::network::{Architecture, Init};
+use crate::report;
 use crate::scalar::{Scalar, ScalarKind};
 use crate::store::{Checkpoint, Container, Provenance, provenance};
 use crate::train::check_rate;
-use crate::workload::Workload;
+use crate::workload::{LEARNING_RATE, SEED, Workload};
 
 /// The definition of a run.
 pub(super) struct Setup {
@@ -57,17 +58,14 @@ impl Setup {
     fn fresh(args: &Args) -> Self {
         let (architecture, init) = match &args.arch {
             Some(architecture) => (architecture.clone(), Init::InverseSqrt),
-            None => {
-                let workload = Workload::find(&args.model).expect("the parser allows the models' names only");
-                (workload.architecture, workload.init)
-            }
+            None => of_model(args.model.as_deref().unwrap_or("l-layer")),
         };
         Setup {
             architecture,
             init: args.init.unwrap_or(init),
-            seed: args.seed,
-            rate: args.lr,
-            scalar: args.scalar,
+            seed: args.seed.unwrap_or(SEED),
+            rate: args.lr.unwrap_or(LEARNING_RATE),
+            scalar: args.scalar.unwrap_or(ScalarKind::F64),
             backend: args.backend.clone().expect("the parser demands it without --resume"),
             planned: args.iterations.unwrap_or(ITERATIONS),
             resumed: None,
@@ -84,6 +82,7 @@ impl Setup {
             ScalarKind::F32 => Checkpoint::<f32>::from_container(&container)?.planned,
             ScalarKind::F64 => Checkpoint::<f64>::from_container(&container)?.planned,
         };
+        expect_agreement(path, args, &provenance)?;
         let planned = args.iterations.unwrap_or(planned);
         if planned < provenance.iterations {
             return Err(Error::Setting {
@@ -103,5 +102,81 @@ impl Setup {
             planned,
             resumed: Some(Resumed { container, provenance }),
         })
+    }
+}
+
+/// The sizes and the initial weights of one of the course's models.
+fn of_model(name: &str) -> (Architecture, Init) {
+    let workload = Workload::find(name).expect("the parser allows the models' names only");
+    (workload.architecture, workload.init)
+}
+
+/// What defines a run comes from its checkpoint. The options of its start may be given again, so that a command can be repeated with
+/// `--resume`, but not others.
+fn expect_agreement(path: &Path, args: &Args, before: &Provenance) -> anyhow::Result<()> {
+    // A model stands for its sizes.
+    let model = args.model.as_deref().map(|name| {
+        let sizes = of_model(name).0.to_string();
+        (format!("{name} ({sizes})"), sizes)
+    });
+    let plain = |given: Option<String>| given.map(|given| (given.clone(), given));
+    let given = [
+        ("--model", model, &before.architecture),
+        ("--arch", plain(args.arch.as_ref().map(ToString::to_string)), &before.architecture),
+        ("--init", plain(args.init.map(|init| init.to_string())), &before.init),
+        ("--seed", plain(args.seed.map(|seed| seed.to_string())), &before.seed.to_string()),
+        ("--lr", plain(args.lr.map(|rate| rate.to_string())), &before.rate.to_string()),
+        ("--scalar", plain(args.scalar.map(|scalar| scalar.to_string())), &before.scalar.to_string()),
+    ];
+    for (option, given, recorded) in given {
+        if let Some((given, _)) = given.filter(|(_, value)| value != recorded) {
+            bail!(
+                "{option} is {given}, and the run of the checkpoint {} has {recorded}; leave the option out, or start a new run without \
+                 --resume",
+                path.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A variable that asks the library for another number of threads than the engine has, in words. Read as the libraries read it: the
+/// first one that holds a number above 0, and of that the digits it begins with.
+pub(super) fn ignored_variable(
+    variables: &[&str],
+    threads: usize,
+    value_of: impl Fn(&str) -> Option<String>,
+) -> Option<String> {
+    let asked = |name: &&str| {
+        let value = value_of(name)?;
+        let text = value.trim_start();
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        text[..digits].parse().ok().filter(|&count: &usize| count > 0).map(|count| (name.to_string(), count))
+    };
+    let (name, count) = variables.iter().find_map(asked).filter(|&(_, count)| count != threads)?;
+    let used = report::threads(threads);
+    Some(format!("{name} asks for {count}, and this run has {used}: only --threads sets the number (default: all)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_that_is_overruled_is_named_once() {
+        let note = |environment: &[(&str, &str)], threads| {
+            let value_of =
+                |name: &str| environment.iter().find(|(set, _)| *set == name).map(|(_, value)| value.to_string());
+            ignored_variable(&["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"], threads, value_of)
+        };
+        assert_eq!(note(&[], 2), None);
+        assert_eq!(note(&[("OMP_NUM_THREADS", "2")], 2), None);
+        let told = note(&[("OMP_NUM_THREADS", "1,4"), ("OPENBLAS_NUM_THREADS", "none")], 2).expect("1 is not 2");
+        assert!(told.starts_with("OMP_NUM_THREADS asks for 1, and this run has 2 threads"), "{told}");
+        let told = note(&[("OMP_NUM_THREADS", "2"), ("OPENBLAS_NUM_THREADS", " 3")], 2).expect("the first counts");
+        assert!(told.starts_with("OPENBLAS_NUM_THREADS asks for 3"), "{told}");
+        // 0 and what is no number are the library's own choice.
+        assert_eq!(note(&[("OMP_NUM_THREADS", "0"), ("OPENBLAS_NUM_THREADS", "-1")], 2), None);
+        assert_eq!(note(&[("RAYON_NUM_THREADS", "1")], 2), None);
     }
 }
