@@ -118,7 +118,7 @@ fn run_on(
         Some(Verb::Doctor(args)) => cmd::doctor::run(&args, out),
         #[cfg(feature = "openblas")]
         Some(Verb::GemmProbe(args)) => cmd::gemm_probe::run(&args, out),
-        Some(Verb::ReadPictures(args)) => cmd::pictures::run(&args, out),
+        Some(Verb::ReadPictures(args)) => cmd::pictures::run(&args),
         Some(Verb::Plot(args)) => cmd::plot::run(&args, out),
         Some(Verb::Completions(args)) => cmd::completions::run(&args, &command(), registry, out),
         Some(Verb::Man(args)) => cmd::man::run(&args, command(), out),

@@ -5,6 +5,8 @@
 mod common;
 
 use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -34,11 +36,14 @@ fn shell(script: &str) -> Command {
     reader
 }
 
-/// The shell's text for a header and what follows it.
-fn reply(header: &str, body: &str) -> String {
-    let length = header.len();
-    assert!(length < 256);
-    format!(r"printf '\{length:03o}\000\000\000%s' '{header}'; printf '{body}'")
+/// The shell's text for a message and the bytes that come with it, of which it announces so many.
+fn reply_of(count: usize, message: &str, bytes: &str) -> String {
+    format!(r"printf '+{count} %s\n' '{message}' >&0; printf '{bytes}' >&0")
+}
+
+/// The same for all the bytes, which are escaped one by one.
+fn reply(message: &str, bytes: &str) -> String {
+    reply_of(bytes.matches('\\').count(), message, bytes)
 }
 
 fn refusal(path: &Path, reader: Command) -> String {
@@ -47,6 +52,9 @@ fn refusal(path: &Path, reader: Command) -> String {
         other => panic!("{other:?}"),
     }
 }
+
+/// Six pixels and two labels.
+const BYTES: &str = r"\001\002\003\004\005\006\001\000";
 
 #[test]
 fn whatever_the_child_does_is_an_error_that_says_so() {
@@ -57,20 +65,21 @@ fn whatever_the_child_does_is_an_error_that_says_so() {
     };
     let good = set(2, 3, r#"["no","yes"]"#);
     for (script, expectation) in [
-        ("kill -SEGV $$".to_owned(), "libhdf5 crashed on it (signal 11): the file is malformed"),
+        ("kill -SEGV $$".to_owned(), "libhdf5 crashed on it (it was ended by SIGSEGV, a wrong address): the file is"),
         (
             "kill -ABRT $$".into(),
-            "(signal 6): the file is malformed, or takes more than 256 MiB of memory, the limit for the headers",
+            "(SIGABRT): the file is malformed, or takes more than 256 MiB of memory, the limit for the headers",
         ),
-        ("kill -BUS $$".into(), "libhdf5 crashed on it (signal 7)"),
+        ("kill -BUS $$".into(), "libhdf5 crashed on it (it was ended by SIGBUS"),
         ("kill -XCPU $$".into(), "took more than 1 s of processor time, the limit for the headers of a file of "),
-        ("kill -KILL $$".into(), "was ended from outside (signal 9)"),
-        ("exit 2".into(), "ended without a reply (exit status: 2)"),
-        ("exit 0".into(), "ended without a reply"),
+        ("kill -KILL $$".into(), "gave no reply: it was ended by SIGKILL, killed from outside"),
+        ("exit 2".into(), "gave no reply: it ended with exit code 2"),
+        ("exit 0".into(), "gave no reply"),
         // Half of a reply, and a crash after a whole one.
-        (reply(&good, r"\001\000\001\002\003\004\005"), "ended without a reply"),
-        (reply(&good, r"\001\000\001\002\003\004\005\006") + "; kill -SEGV $$", "libhdf5 crashed on it (signal 11)"),
-        (reply(&good, r"\001\000\001\002\003\004\005\006") + "; exit 3", "exit status: 3"),
+        (reply_of(8, &good, r"\001\002\003"), "gave no reply"),
+        (reply(&good, r"\001\002\003"), "replied nonsense: 3 bytes came, and the set has 8"),
+        (reply(&good, BYTES) + "; kill -SEGV $$", "libhdf5 crashed on it (it was ended by SIGSEGV"),
+        (reply(&good, BYTES) + "; exit 3", "exit code 3"),
         // After it said what it would read, its limits are others.
         (
             reply(r#"{"reads":{"bytes":41943040,"chunks":20000,"largest_chunk":4096}}"#, "") + "; kill -XCPU $$",
@@ -85,16 +94,16 @@ fn whatever_the_child_does_is_an_error_that_says_so() {
             reply(r#"{"reads":{"bytes":9000000000000,"chunks":0,"largest_chunk":0}}"#, ""),
             "replied nonsense: it unpacks to 9000000000000 bytes",
         ),
-        (reply(r#"{"reads":{"bytes":1,"chunks":0,"largest_chunk":0}}"#, ""), "ended without a reply"),
-        ("cat /dev/zero".into(), "replied nonsense"),
-        ("echo hello, hello".into(), "replied nonsense: its header is too long"),
+        (reply(r#"{"reads":{"bytes":1,"chunks":0,"largest_chunk":0}}"#, ""), "gave no reply"),
+        ("cat /dev/zero >&0".into(), "replied nonsense: a line without end"),
+        ("echo hello, hello >&0".into(), "replied nonsense: `hello, hello`"),
         (reply("{}", ""), "replied nonsense"),
-        (reply(&good, r"\001\000\001\002\003\004\005\006\007"), "replied nonsense: it goes on after its end"),
-        (reply(&good, r"\002\000\001\002\003\004\005\006"), "replied nonsense: label 0 is 2"),
+        (reply_of(1 << 40, &good, BYTES), "replied nonsense: 1099511627776 bytes where"),
+        (reply(&good, &BYTES.replace(r"\001\000", r"\002\000")), "replied nonsense: label 0 is 2"),
         (reply(&set(0, 3, r#"["no","yes"]"#), ""), "replied nonsense: it claims a set beyond the limits"),
         (reply(&set(1 << 40, 1 << 40, r#"["no","yes"]"#), ""), "it claims a set beyond the limits"),
         (reply(&set(1 << 11, 1 << 20, r#"["no","yes"]"#), ""), "it claims a set beyond the limits"),
-        (reply(&set(2, 3, r#"["no","no"]"#), r"\001\000\001\002\003\004\005\006"), "both classes are called `no`"),
+        (reply(&set(2, 3, r#"["no","no"]"#), BYTES), "both classes are called `no`"),
     ] {
         let problem = refusal(&path, shell(&script));
         assert!(problem.contains(expectation), "{script}: {problem}");
@@ -102,7 +111,7 @@ fn whatever_the_child_does_is_an_error_that_says_so() {
     let reads = reply(r#"{"reads":{"bytes":1,"chunks":0,"largest_chunk":0}}"#, "") + ";";
     assert!(refusal(&path, shell(&reads.repeat(2))).contains("replied nonsense: it begins twice"));
     // The same text around a sound set is a set.
-    let set = guard::read(&path, None, shell(&reply(&good, r"\001\000\001\002\003\004\005\006"))).expect("a set");
+    let set = guard::read(&path, None, shell(&reply(&good, BYTES))).expect("a set");
     assert_eq!(set.pixels, ndarray::array![[1, 2, 3], [4, 5, 6]]);
     assert_eq!((set.labels, set.classes), (vec![1, 0], ["no".into(), "yes".into()]));
 }
@@ -142,7 +151,7 @@ fn only_the_digested_bytes_are_read() {
     assert_eq!(set.pixels.as_slice(), sets::pixels().as_slice());
     // The file is altered after it was digested and before it is read.
     let mut late = Command::new("sh");
-    let script = r#"echo altered > "$1"; exec "$0" __read-pictures train"#;
+    let script = r#"echo altered > "$1"; exec "$0" __read-pictures train "$2""#;
     late.args(["-c", script, env!("CARGO_BIN_EXE_layerbench")]).arg(&path);
     assert_eq!(guard::read(&path, Some(right), late).expect("the copy is unaltered"), set);
     assert_eq!(std::fs::read(&path).expect("it is there"), b"altered\n");
@@ -208,11 +217,15 @@ fn large_file(folder: &Path) -> PathBuf {
 #[test]
 fn the_child_limits_itself_before_it_reads() {
     let folder = tempfile::tempdir().expect("a folder");
-    let file = std::fs::File::open(large_file(folder.path())).expect("just written");
-    let mut child = own().stdin(file).stdout(Stdio::piped()).spawn().expect("it was built");
+    let (ours, theirs) = UnixStream::pair().expect("a pair");
+    let mut child = own()
+        .arg(large_file(folder.path()))
+        .stdin(OwnedFd::from(theirs))
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it was built");
     // It has begun to reply, and waits for us to take the rest.
-    let mut pipe = child.stdout.take().expect("it was piped");
-    pipe.read_exact(&mut [0; 4]).expect("a reply begins");
+    (&ours).read_exact(&mut [0; 4]).expect("a reply begins");
     let process = format!("/proc/{}", child.id());
     let limits = std::fs::read_to_string(format!("{process}/limits")).expect("it lives");
     let status = std::fs::read_to_string(format!("{process}/status")).expect("it lives");
@@ -248,24 +261,9 @@ fn a_name_that_claims_4_gib_is_refused() {
 }
 
 #[test]
-fn the_child_writes_no_file() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let [from, to] = [large_file(folder.path()), folder.path().join("reply")];
-    let [from, to] =
-        [std::fs::File::open(from), std::fs::File::create(&to)].map(|file| file.expect("the folder is ours"));
-    let status = own().stdin(from).stdout(to.try_clone().expect("open")).status().expect("it was built");
-    assert!(!status.success());
-    assert_eq!(to.metadata().expect("open").len(), 0);
-}
-
-#[test]
-fn the_verb_is_hidden_and_takes_no_pipe() {
+fn the_verb_is_hidden_and_is_for_children() {
     let mut help = assert_cmd::Command::cargo_bin("layerbench").expect("it was built");
     help.arg("--help").assert().code(0).stdout(contains("__read").not());
     let mut verb = assert_cmd::Command::cargo_bin("layerbench").expect("it was built");
-    verb.args(["__read-pictures", "train"])
-        .write_stdin("x")
-        .assert()
-        .code(0)
-        .stdout(contains("found a folder or a device"));
+    verb.args(["__read-pictures", "train", "x"]).assert().code(2).stderr(contains("for children of verbs"));
 }

@@ -122,7 +122,9 @@ impl Channel {
         if count > most_bytes {
             return Ok(Err(Silence::Nonsense(format!("{count} bytes where {most_bytes} are the limit"))));
         }
-        // Grown as they come: a number alone takes no memory.
+        if self.pending.try_reserve_exact(count.saturating_sub(self.pending.len())).is_err() {
+            return Ok(Err(Silence::Nonsense(format!("{count} bytes, for which there is no memory"))));
+        }
         while self.pending.len() < count {
             let missing = count - self.pending.len();
             if let Err(silence) = self.fill(patience, missing)? {

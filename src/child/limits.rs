@@ -4,48 +4,61 @@ use std::io;
 use std::path::Path;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
 
-/// What a process may use from now on. None: as before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What this process may use from some moment on, so that an accident stays in it. It may read files, and write none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of address space beyond what is mapped now.
-    pub memory: Option<u64>,
+    /// Bytes of address space.
+    pub memory: u64,
     /// Whole seconds of processor time.
-    pub processor_s: Option<u64>,
-    /// Bytes of a file that it writes; 0 forbids writing.
-    pub file_bytes: Option<u64>,
+    pub processor_s: u64,
+}
+
+/// What a process has used at that moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// Bytes of address space. A threaded BLAS reserves a lot of it when it is loaded, the more the more cores there are, and
+    /// fills none of it. 0 where the system does not say.
+    mapped: u64,
+    /// Seconds, rounded. Loading a program takes long on a slow machine.
+    processor_s: u64,
+}
+
+impl Usage {
+    /// Of this process.
+    pub fn now() -> Self {
+        let pages = std::fs::read_to_string("/proc/self/statm").ok();
+        let pages = pages.and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
+        let used = clock_gettime(ClockId::ProcessCPUTime);
+        Usage {
+            mapped: pages.unwrap_or(0) * rustix::param::page_size() as u64,
+            processor_s: used.tv_sec as u64 + u64::from(used.tv_nsec >= 500_000_000),
+        }
+    }
 }
 
 impl Limits {
-    /// On this process, for good. It leaves no core dump either.
+    /// On this process, beyond what it had used by then; can be done again with others. It leaves no core dump either.
     ///
     /// # Errors
     /// Of the system.
-    pub fn impose(&self) -> io::Result<()> {
-        lower(Resource::Core, Some(0))?;
-        lower(Resource::Fsize, self.file_bytes)?;
-        lower(Resource::Cpu, self.processor_s)?;
-        lower(Resource::As, self.memory.map(|bytes| bytes.saturating_add(mapped())))
+    pub fn impose(&self, beyond: &Usage) -> io::Result<()> {
+        lower(Resource::Core, 0)?;
+        lower(Resource::Fsize, 0)?;
+        lower(Resource::Cpu, beyond.processor_s + self.processor_s)?;
+        lower(Resource::As, beyond.mapped.saturating_add(self.memory))
     }
 }
 
 /// Sets the soft limit, so that the signal for it is the one that names it, within the hard limit that is there.
-fn lower(resource: Resource, limit: Option<u64>) -> io::Result<()> {
-    let Some(limit) = limit else { return Ok(()) };
+fn lower(resource: Resource, limit: u64) -> io::Result<()> {
     let maximum = getrlimit(resource).maximum;
     let current = Some(maximum.map_or(limit, |maximum| maximum.min(limit)));
     Ok(setrlimit(resource, Rlimit { current, maximum })?)
 }
 
-/// Bytes of address space in use. A threaded BLAS reserves a lot of it when it is loaded, the more the more cores there are,
-/// and fills none of it. 0 where the system does not say.
-fn mapped() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm").ok();
-    let pages = pages.and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
-    pages.unwrap_or(0) * rustix::param::page_size() as u64
-}
-
-/// The limits on memory, time and processes under which this process and its children run, each with how it is set; empty where there
+/// The limits on memory and processor time under which this process and its children run, each with how it is set; empty where there
 /// are none. For messages: where something was ended, one of them may be why.
 pub fn in_force() -> Vec<String> {
     let soft = |resource| getrlimit(resource).current;

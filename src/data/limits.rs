@@ -15,11 +15,10 @@ use std::io;
 use std::ops::Add;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use super::file::MAX_BYTES;
+use crate::child::{self, Usage};
 
 /// Most chunks of a set: libhdf5 takes 4 KiB of memory for each while it reads.
 pub(super) const MAX_CHUNKS: u64 = 1 << 18;
@@ -102,11 +101,8 @@ impl Limits {
     }
 
     /// On this process; can be done again with others.
-    pub fn impose(&self, start: &Start) -> io::Result<()> {
-        lower(Resource::Core, 0)?;
-        lower(Resource::Fsize, 0)?;
-        lower(Resource::Cpu, start.processor_s + self.processor_s)?;
-        lower(Resource::As, start.mapped + self.memory)
+    pub fn impose(&self, start: &Usage) -> io::Result<()> {
+        child::Limits { memory: self.memory, processor_s: self.processor_s }.impose(start)
     }
 }
 
@@ -120,34 +116,6 @@ impl fmt::Display for Megabytes {
             bytes => write!(f, "{:.1} MB", bytes as f64 / 1e6),
         }
     }
-}
-
-/// What a process uses when its work begins.
-pub(super) struct Start {
-    /// Bytes of address space. A threaded BLAS reserves a lot of it when it is loaded, the more the more cores there are, and
-    /// fills none of it here. 0 where the system does not say.
-    mapped: u64,
-    /// Seconds, rounded. Loading a program takes long on a slow machine.
-    processor_s: u64,
-}
-
-impl Start {
-    pub fn now() -> Self {
-        let pages = std::fs::read_to_string("/proc/self/statm").ok();
-        let pages = pages.and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
-        let used = clock_gettime(ClockId::ProcessCPUTime);
-        Start {
-            mapped: pages.unwrap_or(0) * rustix::param::page_size() as u64,
-            processor_s: used.tv_sec as u64 + u64::from(used.tv_nsec >= 500_000_000),
-        }
-    }
-}
-
-/// Sets the soft limit, so that the signal for it is the one that names it, within the hard limit that is there.
-fn lower(resource: Resource, limit: u64) -> io::Result<()> {
-    let maximum = getrlimit(resource).maximum;
-    let current = Some(maximum.map_or(limit, |maximum| maximum.min(limit)));
-    Ok(setrlimit(resource, Rlimit { current, maximum })?)
 }
 
 #[cfg(test)]
