@@ -110,7 +110,7 @@ pub fn run(registry: &Registry, arguments: impl IntoIterator<Item = OsString>, o
     match outcome {
         Ok(verdict) => verdict.exit_code(),
         Err(error) => {
-            eprintln!("error: {}", told(&error));
+            cmd::tell!("error: {}", told(&error));
             2
         }
     }

@@ -7,6 +7,7 @@ use anyhow::bail;
 use regex_lite::Regex;
 
 use crate::backend::{Entry, Registry};
+use crate::cmd::interrupt::Interrupt;
 use crate::cmd::measuring::{Run, program};
 use crate::cmd::{Verdict, chosen, cores};
 use crate::compare::ranking::rank;
@@ -57,6 +58,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
         args.rounds, args.scalar
     )?;
     out.flush()?;
+    let interrupt = Interrupt::watch()?;
     let settings = Settings {
         program: program()?,
         rounds: args.rounds.into(),
@@ -64,6 +66,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
         timeout: TIMEOUT,
         flush_bytes: None,
         deadline: None,
+        stop: interrupt.flag(),
     };
     let mut records = Vec::new();
     Run { settings, machine: &machine.id, earlier: None, lines: false }.measure(&cells, &mut |new| {
@@ -74,10 +77,18 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     let results = Results::new(records);
     let rankings = rank(&results);
     let failures = failures(&results);
-    let Some(overall) = rankings.first() else { bail!("no backend could be measured: {failures}") };
+    let Some(overall) = rankings.first() else {
+        if interrupt.asked() {
+            return Ok(Verdict::Interrupted);
+        }
+        bail!("no backend could be measured: {failures}")
+    };
     write!(out, "{}", report::overview(&results, overall))?;
     writeln!(out, "\n{}", report::noise(results.noise(Kind::Twins)))?;
     writeln!(out, "\n{}", report::sentence(overall))?;
+    if interrupt.asked() && verdict == Verdict::Fine {
+        return Ok(Verdict::Interrupted);
+    }
     if !failures.is_empty() {
         bail!("not measured: {failures}");
     }

@@ -9,8 +9,10 @@ use anyhow::bail;
 use regex_lite::Regex;
 
 use crate::backend::Registry;
+use crate::cmd::interrupt::Interrupt;
 use crate::cmd::measuring::{Run, deadline, parse_seconds, program};
-use crate::cmd::{Verdict, cores};
+use crate::cmd::paths::Paths;
+use crate::cmd::{Verdict, cores, tell};
 use crate::compare::Results;
 use crate::doctor;
 use crate::machine::{Depth, Facts, Roofline};
@@ -69,7 +71,7 @@ pub(crate) struct Args {
     /// Show which cells would be measured, and measure nothing
     #[arg(long)]
     list: bool,
-    /// The record file; cells that are in it already are not measured again
+    /// The record file; cells that are in it already are not measured again. Ctrl-C ends the run after the current sample
     #[arg(short, long, value_name = "FILE", required_unless_present = "list")]
     output: Option<PathBuf>,
     /// Measure cells again that failed
@@ -106,7 +108,13 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
         return Ok(Verdict::Fine);
     };
 
+    Paths::default().reads("--workloads", &args.workloads).writes("--output", [path]).check()?;
     let (mut journal, mut records) = Journal::open(path)?;
+    if journal.torn() > 0 {
+        let (bytes, path) = (journal.torn(), path.display());
+        tell!("note: cut {bytes} bytes off the end of {path}: a line that an earlier run was killed in");
+    }
+    let interrupt = Interrupt::watch()?;
     let facts = Facts::read();
     let id = Machine::id_of(&facts);
     let is_there = |records: &[Record], cell: &Cell| {
@@ -118,7 +126,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     };
     let missing: Vec<Cell> = wanted.iter().filter(|cell| !is_there(&records, cell)).cloned().collect();
     if missing.len() < wanted.len() {
-        eprintln!("{} of {} cells are in {} already", wanted.len() - missing.len(), wanted.len(), path.display());
+        tell!("{} of {} cells are in {} already", wanted.len() - missing.len(), wanted.len(), path.display());
     }
     if !missing.is_empty() {
         let earlier = earlier(&records, args.cold_cache, &id);
@@ -133,10 +141,10 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
         // More threads than cores have no peak of their own.
         counts.retain(|&count| count <= cores().get());
         let flush_bytes = args.cold_cache.then(|| flush_bytes(&facts));
-        eprintln!("measuring what this machine can do");
+        tell!("measuring what this machine can do");
         let found = doctor::of(facts, Roofline::measure(&counts, Depth::Full), None, &mut |_| {});
         for told in &found.warnings {
-            eprintln!("warning: {}\n         -> {}", told.message, told.hint);
+            tell!("warning: {}\n         -> {}", told.message, told.hint);
         }
         keep(vec![Record::Machine(Machine::new(found.machine, found.roofline))])?;
         let settings = Settings {
@@ -146,11 +154,13 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
             timeout: args.timeout,
             flush_bytes,
             deadline,
+            stop: interrupt.flag(),
         };
         let run = Run { settings, machine: &id, earlier: Some(earlier), lines: true };
         let unmeasured = run.measure(&missing, &mut |new| keep(new.into_iter().map(Record::Cell).collect()))?;
         if unmeasured > 0 {
-            eprintln!("out of time: {unmeasured} cells are left; run the same command again to go on");
+            let why = if interrupt.asked() { "interrupted" } else { "out of time" };
+            tell!("{why}: {unmeasured} cells are left; run the same command again to go on");
         }
     }
 
@@ -161,12 +171,16 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     let disturbed = results.cells().iter().filter(|record| record.cell.threads.get() == 1 && share(record) < OWN_CORE);
     let disturbed = disturbed.count();
     if disturbed > 0 {
-        eprintln!(
+        tell!(
             "warning: {disturbed} cells on one thread had less than {:.0}% of a core: other programs took the rest",
             100.0 * OWN_CORE
         );
     }
-    verdict(&results)
+    match verdict(&results) {
+        Ok(Verdict::Incorrect) => Ok(Verdict::Incorrect),
+        _ if interrupt.asked() => Ok(Verdict::Interrupted),
+        verdict => verdict,
+    }
 }
 
 /// The cells that this program has measured on this machine.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::cmd::tell;
 use crate::measure::engine::{Event, Finished, Measurer, Settings};
 use crate::measure::record::{CellRecord, Child, Outcome, SCHEMA, Tool};
 use crate::measure::{Cell, Pairs, groups};
@@ -79,7 +80,7 @@ impl Run<'_> {
             pairs.measured(records.iter().filter_map(good));
             keep(records)?;
             if self.lines && bar.is_hidden() {
-                lines.iter().for_each(|line| eprintln!("{line}"));
+                lines.iter().for_each(|line| tell!("{line}"));
             }
             if !in_time {
                 break;

@@ -13,6 +13,7 @@ pub(crate) mod measure;
 pub(crate) mod measure_cell;
 mod measuring;
 mod output;
+mod paths;
 pub(crate) mod pictures;
 pub(crate) mod plot;
 pub(crate) mod predict;
@@ -27,6 +28,17 @@ use crate::backend::{Entry, Registry};
 use crate::compare::Results;
 use crate::error::Result;
 use crate::measure::journal;
+use paths::Paths;
+
+/// A line on standard error, as far as there is still somebody to read it: `eprintln!` panics where the terminal is lost or a pipe is
+/// closed, and the run with it.
+macro_rules! tell {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($words)*);
+    }};
+}
+pub(crate) use tell;
 
 /// How a verb ended that could do its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +94,8 @@ fn chosen<'a>(registry: &'a Registry, names: &[String]) -> Result<Vec<&'a Entry>
 
 /// The cells of record files that the selection takes. Says where one file's cells stand back for another's.
 fn results(files: &[PathBuf], selection: &measure::Selection) -> anyhow::Result<Results> {
+    // Standard output may be one of them.
+    Paths::default().reads("the records", files).check()?;
     let mut records = Vec::new();
     for path in files {
         let new = journal::read(path)?;
@@ -90,7 +104,7 @@ fn results(files: &[PathBuf], selection: &measure::Selection) -> anyhow::Result<
             let both = Results::new(records.iter().chain(&new).cloned());
             let replaced = before.cells().len() + alone.cells().len() - both.cells().len();
             if replaced > 0 {
-                eprintln!("note: {replaced} cells of {} replace those of files before it", path.display());
+                tell!("note: {replaced} cells of {} replace those of files before it", path.display());
             }
         }
         records.extend(new);

@@ -9,7 +9,8 @@ use anyhow::bail;
 
 use crate::backend::Registry;
 use crate::cmd::output::Output;
-use crate::cmd::{Verdict, chosen};
+use crate::cmd::paths::Paths;
+use crate::cmd::{Verdict, chosen, tell};
 use crate::error::{Error, Result};
 use crate::report::verification::{Verification, line};
 use crate::scalar::ScalarKind;
@@ -78,8 +79,9 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     let entries = chosen(registry, &args.backends)?;
     let missing = missing(args, registry)?;
     let suite = suite(args)?;
-    // Found writable now and made at the end: nothing lies about in between.
-    args.output.as_deref().map(|path| Output::create(path, 0)).transpose()?;
+    let fixtures = args.fixtures.iter().map(|path| fixture::files(path)).collect::<Result<Vec<_>>>()?.concat();
+    Paths::default().reads("--fixtures", fixtures).writes("--output", &args.output).check()?;
+    let output = args.output.as_deref().map(|path| Output::create(path, 0)).transpose()?;
     // Where the report goes to standard output in another format, text must not.
     let as_text = args.format == Format::Text || args.output.is_some();
     let mut report = Verification {
@@ -121,9 +123,9 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
         Format::Json => report.to_json(),
         Format::Junit => report.to_junit()?,
     };
-    match &args.output {
+    match output {
         // Before any exit code: a gate reads the report of a failure.
-        Some(path) => Output::create(path, whole.len() as u64)?.write(whole.as_bytes())?,
+        Some(output) => output.write(whole.as_bytes())?,
         None if !as_text => out.write_all(whole.as_bytes())?,
         None => {}
     }
@@ -234,7 +236,7 @@ fn read_all(paths: &[PathBuf]) -> Result<Vec<golden::Case>, Error> {
     for path in paths {
         let found = fixture::read(path)?;
         for file in found.passed_over {
-            eprintln!("note: {} has no `cases`: passed over", file.display());
+            tell!("note: {} has no `cases`: passed over", file.display());
         }
         cases.extend(found.cases);
     }

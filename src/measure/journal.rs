@@ -1,7 +1,7 @@
 //! Record files: JSON Lines, appended to and never rewritten. A line is written at once and synced, so that a run may be killed at
 //! any moment; a last line without its end is dropped on reading.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -14,29 +14,46 @@ use crate::error::{Error, Result};
 pub struct Journal {
     file: File,
     path: PathBuf,
+    torn: usize,
 }
 
 impl Journal {
-    /// Opens or creates the file; answers what is in it too. A torn last line is cut off.
+    /// Opens or creates the file; answers what is in it too. A last line that an earlier run was killed in is cut off
+    /// ([`torn`](Self::torn)); a file with anything else in it than records stays as it is.
     ///
     /// # Errors
-    /// [`Error::Io`] (also where another process is writing it), [`Error::Record`] for a line that is none.
+    /// [`Error::Io`], [`Error::Busy`] where another process is writing it, [`Error::Record`] for a line that is none.
     pub fn open(path: &Path) -> Result<(Self, Vec<Record>)> {
         let failed = |action| move |source| Error::Io { action, path: path.into(), source };
+        // Asked before it is opened: reading a pipe would wait for its other end, and a device keeps nothing.
+        if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            let source = std::io::Error::other("expected a file, found a folder, a device or a pipe");
+            return Err(failed("keep records in")(source));
+        }
         let mut file =
             OpenOptions::new().read(true).append(true).create(true).open(path).map_err(failed("open for writing"))?;
         // The file's name must outlive a power cut too.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync the folder of"))?;
-        file.try_lock().map_err(|error| failed("lock")(error.into()))?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => Error::Busy { path: path.into() },
+            TryLockError::Error(source) => failed("lock")(source),
+        })?;
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(failed("read"))?;
         let records = parse(path, &text)?;
         let whole = whole_lines(&text).len();
-        if whole < text.len() {
+        let torn = &text[whole..];
+        if !torn.is_empty() {
+            expect_ours(path, records.len() + 1, torn)?;
             file.set_len(whole as u64).map_err(failed("cut the torn last line off"))?;
         }
-        Ok((Journal { file, path: path.into() }, records))
+        Ok((Journal { file, path: path.into(), torn: torn.len() }, records))
+    }
+
+    /// The bytes of a torn last line that were cut off.
+    pub fn torn(&self) -> usize {
+        self.torn
     }
 
     /// Adds records in one write; on the disk when this returns.
@@ -58,6 +75,17 @@ impl Journal {
 pub fn read(path: &Path) -> Result<Vec<Record>> {
     let text = std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.into(), source })?;
     parse(path, &text)
+}
+
+/// How the lines that are written here begin: what begins in another way was not torn from one of them.
+const BEGINNINGS: [&[u8]; 2] = [br#"{"kind":"machine","schema":"#, br#"{"kind":"cell","schema":"#];
+
+fn expect_ours(path: &Path, line: usize, torn: &[u8]) -> Result<()> {
+    if BEGINNINGS.iter().any(|&beginning| torn.starts_with(beginning) || beginning.starts_with(torn)) {
+        return Ok(());
+    }
+    let problem = "it is no record, and has no end; the file was left as it is: name another one, or remove the line";
+    Err(Error::Record { path: path.into(), line, problem: problem.into() })
 }
 
 /// Everything up to the last line's end.

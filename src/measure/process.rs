@@ -34,6 +34,9 @@ impl Child {
         let mut command = Command::new(program);
         command.arg(VERB).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.envs(environment::set(cell.threads));
+        // Ctrl-C is for the parent: to a child it would be a crash of the cell.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut process = command.spawn().map_err(|error| Failure {
             cause: Cause::Error,
             message: format!("cannot start {} as a measured child: {error}", program.display()),

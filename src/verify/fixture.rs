@@ -52,12 +52,7 @@ pub fn read(path: &Path) -> Result<Found> {
         found.cases = parse(&path.display().to_string(), &read_text(path)?)?;
         return Ok(found);
     }
-    let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
-    let entries = path.read_dir().map_err(io)?.collect::<std::io::Result<Vec<_>>>().map_err(io)?;
-    let mut files: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
-    files.sort();
-    for file in files {
+    for file in files(path)? {
         let name = file.display().to_string();
         let document = parse_json(&name, &read_text(&file)?)?;
         if document.get("cases").is_some() {
@@ -71,6 +66,22 @@ pub fn read(path: &Path) -> Result<Found> {
         return Err(Error::Fixture { file: path.display().to_string(), case: "-".into(), key: "-".into(), problem });
     }
     Ok(found)
+}
+
+/// The files that [`read`] looks into, in its order: the JSON files of a folder, or the file itself.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn files(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
+    let entries = path.read_dir().map_err(io)?.collect::<std::io::Result<Vec<_>>>().map_err(io)?;
+    let mut files: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
+    files.sort();
+    Ok(files)
 }
 
 fn read_text(path: &Path) -> Result<String> {
