@@ -87,7 +87,7 @@ fn an_output_is_never_an_input() {
                 run(&small(FOR_EVER, &[input, text(&mine), output, text(&other)]))
                     .code(2)
                     .stdout("")
-                    .stderr(contains(format!("{output} would replace")).and(contains(input)));
+                    .stderr(contains(format!("{output} would write to")).and(contains(input)));
             }
         }
     }
@@ -105,7 +105,7 @@ fn an_output_is_never_an_input() {
         ["plot", "--log", text(&costs), "--output", text(&costs)],
         ["measure", "--workloads", text(&workload), "--output", text(&workload)],
     ] {
-        assert(&args).code(2).stdout("").stderr(contains("--output would replace"));
+        assert(&args).code(2).stdout("").stderr(contains("--output would write to"));
     }
     assert_eq!([&fixtures, &costs, &workload].map(|path| read(path)), before);
 }
@@ -364,7 +364,7 @@ fn a_mounted_file_is_written_in_place() {
     let output = Command::new("unshare").args(["-m", "sh", "-c", script, program]).arg(folder.0.path()).output();
     let output = output.expect("it runs");
     assert!(output.status.success(), "{output:?}");
-    assert!(read(&folder.path("error")).contains("--save would replace"));
+    assert!(read(&folder.path("error")).contains("--save would write to"));
     assert_eq!(read(&folder.path("host-costs")).lines().count(), 3);
     assert!(read(&folder.path("host-report")).contains("PASSED"));
     assert!(layerbench::store::Container::read(&folder.path("host-check")).is_ok());

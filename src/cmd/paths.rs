@@ -59,7 +59,9 @@ impl Paths {
     ) -> Self {
         self.named.extend(paths.into_iter().map(|path| {
             let path = path.as_ref().to_owned();
-            Named { option, identity: identity(&path), path, is_written }
+            // /dev/stdout as an output is written to where it stands, file or not.
+            let is_own = is_written && target(&path).is_ok_and(|target| is_of_descriptors(folder_of(&target)));
+            Named { option, identity: identity(&path).filter(|_| !is_own), path, is_written }
         }));
         self
     }
@@ -93,7 +95,7 @@ impl Paths {
         match other.is_written {
             true => bail!("{path} is given for two outputs, {option} and {}{name}; name a file for each", other.option),
             false => bail!(
-                "{path}, which {option} would replace, is an input, the file of {}{name}; name another file",
+                "{path}, which {option} would write to, is an input, the file of {}{name}; name another file",
                 other.option
             ),
         }
@@ -150,4 +152,37 @@ pub(crate) fn is_of_descriptors(folder: &Path) -> bool {
 
 pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn links_are_followed_to_what_is_not_there_yet() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("sub")).expect("the folder is writable");
+        for (link, to) in [("a", "sub/b"), ("sub/b", "../c"), ("c", "sub/../to-come"), ("x", "y"), ("y", "x")] {
+            symlink(to, path(link)).expect("a link");
+        }
+        let end = folder.path().canonicalize().expect("it is there").join("to-come");
+        assert_eq!(target(&path("a")).expect("it ends"), end);
+        let error = target(&path("x")).expect_err("it goes round");
+        assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::LOOP.raw_os_error()));
+        assert!(target(&path("none/file")).is_err());
+    }
+
+    #[test]
+    fn what_is_only_read_may_be_named_twice() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let twice = || Paths::default().reads("a", [file.path()]).reads("b", [file.path()]);
+        assert!(twice().check().is_ok());
+        assert!(twice().writes("c", [file.path()]).check().is_err());
+        assert!(Paths::default().reads("a", [file.path()]).writes("c", [file.path()]).allow("c", "a").check().is_ok());
+        let null = ["/dev/null", "/dev/null"];
+        assert!(Paths::default().writes("a", null).reads("b", null).check().is_ok());
+    }
 }

@@ -211,3 +211,58 @@ pub(crate) fn previous(path: &Path) -> PathBuf {
 fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(folder_of(path))?.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<OsString> {
+        let mut names: Vec<_> =
+            folder.read_dir().expect("a folder").map(|entry| entry.expect("an entry").file_name()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_is_written_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        fs::write(&path, "old, and longer").expect("written");
+        let before = path.metadata().expect("it is there").ino();
+        for (new, old) in [("new", Old::Goes), ("newer", Old::Stays)] {
+            let mut staged = Staged::create(folder.path()).expect("the folder is writable");
+            staged.fill(new.as_bytes()).expect("there is room");
+            Target { path: path.clone(), is_replaceable: false }.put(staged, old).expect("the file is writable");
+            assert_eq!(fs::read_to_string(&path).expect("it is there"), new);
+        }
+        assert_eq!(path.metadata().expect("it is there").ino(), before);
+        assert_eq!(fs::read_to_string(previous(&path)).expect("it was kept"), "new");
+        assert_eq!(names(folder.path()), ["file", "file.previous"]);
+    }
+
+    #[test]
+    fn what_finds_no_place_stays_under_the_name_that_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        let output = Output::create(&path, 3).expect("the folder is writable");
+        fs::create_dir(&path).expect("the folder is writable");
+        let error = format!("{:#}", output.write(b"new").expect_err("it is a folder now"));
+        let (_, kept) = error.split_once("what was to be written is in ").expect("the name is told");
+        assert_eq!(fs::read_to_string(kept).expect("it is there"), "new");
+    }
+
+    #[test]
+    fn of_two_names_of_one_checkpoint_the_next_one_makes_two_files() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        fs::write(&path, "old").expect("written");
+        // As a program leaves it that was killed between two steps.
+        fs::hard_link(&path, previous(&path)).expect("a link");
+        let before = path.metadata().expect("it is there").ino();
+        let output = Output::create(&path, 3).expect("the folder is writable");
+        output.write_keeping_previous(b"new").expect("there is room");
+        assert_ne!(path.metadata().expect("it is there").ino(), before, "it was replaced in one step");
+        let contents = [path.clone(), previous(&path)].map(|path| fs::read_to_string(path).expect("it is there"));
+        assert_eq!(contents, ["new", "old"]);
+    }
+}

@@ -24,16 +24,16 @@ pub(super) struct Staged {
 impl Staged {
     /// An empty one in `folder`.
     pub fn create(folder: &Path) -> io::Result<Self> {
-        let (file, name) = match nameless(folder) {
-            Some(file) => (file, None),
-            None => {
-                let make =
-                    |path: &Path| OpenOptions::new().read(true).write(true).create_new(true).mode(MODE).open(path);
-                let (file, name) = Name::of_new(folder, make)?;
-                (file, Some(name))
-            }
-        };
-        Ok(Staged { file, folder: folder.to_owned(), name })
+        match nameless(folder) {
+            Some(file) => Ok(Staged { file, folder: folder.to_owned(), name: None }),
+            None => Self::named(folder),
+        }
+    }
+
+    fn named(folder: &Path) -> io::Result<Self> {
+        let make = |path: &Path| OpenOptions::new().read(true).write(true).create_new(true).mode(MODE).open(path);
+        let (file, name) = Name::of_new(folder, make)?;
+        Ok(Staged { file, folder: folder.to_owned(), name: Some(name) })
     }
 
     /// Gives it owner and permissions of the file that it will replace. Answers whether it could.
@@ -180,4 +180,39 @@ pub(crate) fn remove_all_and(end: impl FnOnce()) {
         let _ = std::fs::remove_file(path);
     }
     end();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As on file systems without nameless files.
+    #[test]
+    fn a_temporary_name_is_known_as_long_as_it_is_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let known = || names().iter().filter(|path| path.starts_with(folder.path())).cloned().collect::<Vec<_>>();
+        let there =
+            || folder.path().read_dir().expect("a folder").map(|e| e.expect("an entry").path()).collect::<Vec<_>>();
+        let mut staged = Staged::named(folder.path()).expect("the folder is writable");
+        assert_eq!((known().len(), known()), (1, there()));
+        drop(Staged::named(folder.path()).expect("the folder is writable"));
+        assert_eq!((known().len(), known()), (1, there()));
+        let target = folder.path().join("target");
+        staged.fill(&b"new"[..]).expect("there is room");
+        staged.rename(&target).expect("the folder is writable");
+        drop(staged);
+        assert_eq!((known(), there()), (vec![], vec![target]));
+        let kept = Staged::named(folder.path()).expect("the folder is writable").keep().expect("it has a name");
+        assert!(known().is_empty() && kept.exists());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_nameless_file_leaves_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let staged = Staged::create(folder.path()).expect("the folder is writable");
+        if staged.name.is_none() {
+            assert_eq!(folder.path().read_dir().expect("a folder").count(), 0);
+        }
+    }
 }

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use crate::cmd::paths::{folder_of, is_of_descriptors};
 
 /// How long a pipe's reader may take to come. Both are often started at once.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Opens what `path`, without links in it, leads to; none for a file, for a folder, and where nothing is.
 pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
