@@ -7,7 +7,6 @@ mod stream;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -92,8 +91,8 @@ impl Output {
     #[cfg(feature = "hdf5")]
     pub fn write_by_name(self, writer: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let context = || format!("cannot write to {}", self.name.display());
-        let Place::File(staged, target) = self.place else { bail!("{}: it is no file", context()) };
-        writer(Path::new(&format!("/dev/fd/{}", staged.file.as_raw_fd()))).with_context(context)?;
+        let Place::File(mut staged, target) = self.place else { bail!("{}: it is no file", context()) };
+        writer(staged.path().with_context(context)?)?;
         staged.file.sync_all().with_context(context)?;
         target.put(staged, Old::Goes).with_context(context)
     }

@@ -2,7 +2,7 @@
 //! behind however the program ends; else its name is known to whoever ends the program.
 
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Seek};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -62,6 +62,12 @@ impl Staged {
         self.file.sync_all()
     }
 
+    /// A name for it, for whoever can write by name only. The file that it leads to must stay the same.
+    #[cfg(feature = "hdf5")]
+    pub fn path(&mut self) -> io::Result<&Path> {
+        Ok(&self.name()?.path)
+    }
+
     /// Gives it the name `path`, in place of whatever has it.
     pub fn rename(&mut self, path: &Path) -> io::Result<()> {
         std::fs::rename(&self.name()?.path, path)
@@ -72,7 +78,6 @@ impl Staged {
         self.file.rewind()?;
         // Cut last: until then as little as possible of the old content is lost should there be no room.
         let length = io::copy(&mut self.file, &mut file)?;
-        file.flush()?;
         file.set_len(length)?;
         file.sync_all()
     }
