@@ -108,6 +108,12 @@ fn an_output_is_never_an_input() {
         assert(&args).code(2).stdout("").stderr(contains("--output would write to"));
     }
     assert_eq!([&fixtures, &costs, &workload].map(|path| read(path)), before);
+    // A folder's file without cases is no input: the same command again is fine.
+    let report = folder.path("report.json");
+    let verify = ["verify", "--quick", "--backend", "naive", "--tier", "t2", "--fixtures", text(folder.0.path())];
+    for _ in 0..2 {
+        assert(&[&verify[..], &["--format", "json", "--output", text(&report)]].concat()).code(0);
+    }
 }
 
 #[test]

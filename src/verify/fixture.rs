@@ -52,7 +52,7 @@ pub fn read(path: &Path) -> Result<Found> {
         found.cases = parse(&path.display().to_string(), &read_text(path)?)?;
         return Ok(found);
     }
-    for file in files(path)? {
+    for file in json_files(path)? {
         let name = file.display().to_string();
         let document = parse_json(&name, &read_text(&file)?)?;
         if document.get("cases").is_some() {
@@ -68,16 +68,21 @@ pub fn read(path: &Path) -> Result<Found> {
     Ok(found)
 }
 
-/// The files that [`read`] looks into, in its order: the JSON files of a folder, or the file itself.
+/// The files that [`read`] takes cases from.
 ///
 /// # Errors
-/// [`Error::Io`].
+/// As [`read`].
 pub fn files(path: &Path) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
-    let entries = path.read_dir().map_err(io)?.collect::<std::io::Result<Vec<_>>>().map_err(io)?;
+    let passed_over = read(path)?.passed_over;
+    Ok(json_files(path)?.into_iter().filter(|file| !passed_over.contains(file)).collect())
+}
+
+fn json_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let io = |source| Error::Io { action: "read", path: folder.to_owned(), source };
+    let entries = folder.read_dir().map_err(io)?.collect::<std::io::Result<Vec<_>>>().map_err(io)?;
     let mut files: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
     files.sort();
