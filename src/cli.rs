@@ -8,7 +8,7 @@ use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::backend::Registry;
 use crate::cmd;
-use crate::cmd::verdict::{ERROR, EXIT_CODES, tell};
+use crate::cmd::verdict::{ERROR, EXIT_CODES, tell_error};
 use crate::report::Screen;
 
 #[derive(Parser)]
@@ -128,7 +128,7 @@ fn run_on(
     match outcome {
         Ok(verdict) => verdict.exit_code(),
         Err(error) => {
-            tell(&error);
+            tell_error(&error);
             ERROR
         }
     }

@@ -229,6 +229,13 @@ pub enum Error {
         problem: String,
     },
 
+    /// A record file that another process is writing.
+    #[error("{path}: another run writes this file; wait for its end, or name another file")]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
+
     /// The operating system refused a file operation.
     #[error("cannot {action} {}: {source}", visible(.path.display()))]
     Io {

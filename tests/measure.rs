@@ -3,19 +3,25 @@
 //! LAYERBENCH_SOAK=1 (scripts/soak) runs the long versions: 200 kills, and five times two runs over the same cells.
 
 use std::io::{BufRead, BufReader, Read};
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
 use layerbench::compare::difference::{Verdict, differences, noise};
 use layerbench::compare::{Kind, Results};
-use layerbench::measure::journal;
-use layerbench::measure::record::{Child, Record};
+use layerbench::measure::engine::{Event, FEWEST_ROUNDS, Measurer, Settings};
+use layerbench::measure::record::{Child, Outcome, Record};
+use layerbench::measure::{Filter, cells, journal};
 use layerbench::network::NumpyRandom;
-use layerbench::report;
+use layerbench::workload::Workload;
+use layerbench::{Registry, report};
 use predicates::prelude::*;
 use predicates::str::contains;
+use regex_lite::Regex;
 
 fn layerbench() -> Command {
     Command::cargo_bin("layerbench").expect("it was built")
@@ -262,13 +268,53 @@ fn cold_caches_and_a_time_limit() {
     assert!(ids(&path).is_empty());
 }
 
+/// Between two samples of a round: what that round has already does not count.
+#[test]
+fn a_stopped_run_keeps_whole_rounds() {
+    let filter = Filter {
+        ids: vec![Regex::new("^forward/(naive|ndarray)/planar-f64-1$").expect("an expression")],
+        ..Filter::default()
+    };
+    let cells = cells(&Registry::builtin(), &Workload::embedded(), &filter, NonZeroUsize::MIN);
+    let children: Vec<_> = cells.into_iter().map(|cell| (cell, Child::First)).collect();
+    assert_eq!(children.len(), 2);
+    for (rounds_before, kept) in [(FEWEST_ROUNDS, true), (FEWEST_ROUNDS - 1, false)] {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut measurer = Measurer::new(Settings {
+            program: assert_cmd::cargo::cargo_bin!("layerbench").to_owned(),
+            rounds: 100,
+            sample: Duration::from_millis(1),
+            timeout: Duration::from_secs(60),
+            flush_bytes: None,
+            deadline: None,
+            stop: Arc::clone(&stop),
+        });
+        // Two preparations, the rounds, and one sample of the next one.
+        let mut left = 2 + 2 * rounds_before + 1;
+        let mut watch = |event: Event<'_>| {
+            if let Event::Done(_) = event {
+                left -= 1;
+                stop.store(left == 0, Ordering::Relaxed);
+            }
+        };
+        let (finished, _) = measurer.measure(&children, &mut watch);
+        assert_eq!(left, 0);
+        let samples: Vec<_> = finished.iter().map(|child| child.outcome.clone()).collect();
+        assert_eq!(samples.len(), if kept { 2 } else { 0 });
+        for outcome in samples {
+            let Outcome::Measured(measured) = outcome else { panic!("{outcome:?}") };
+            assert_eq!((measured.wall_ns.len(), measured.cpu_ns.len()), (rounds_before, rounds_before));
+        }
+    }
+}
+
 #[test]
 fn two_runs_cannot_write_one_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("a.jsonl");
     let (_journal, records) = journal::Journal::open(&path).expect("a new file");
     assert!(records.is_empty());
-    layerbench().args(QUICK).arg("-o").arg(&path).assert().code(2).stderr(contains("cannot lock"));
+    layerbench().args(QUICK).arg("-o").arg(&path).assert().code(2).stderr(contains("another run writes this file"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use common::records::{cell, limits, lines, machine, read, record, run};
 use layerbench::compare::Results;
+use layerbench::machine::{Facts, Roofline};
 use layerbench::measure::record::{Child, Machine, Record, RunId};
 use layerbench::measure::{FirstLayer, journal};
 use layerbench::{Error, ScalarKind};
@@ -44,7 +45,7 @@ fn writing_goes_on_after_a_torn_line() {
         std::fs::write(&path, &left).expect("written");
         let (mut file, found) = journal::Journal::open(&path).expect("a record file");
         assert_eq!((found.as_slice(), file.torn()), (&records[..kept], cut));
-        assert!(matches!(journal::Journal::open(&path), Err(Error::Io { action: "lock", .. })), "it is being written");
+        assert!(matches!(journal::Journal::open(&path), Err(Error::Busy { .. })), "it is being written");
         file.append(&records[1..]).expect("there is room");
         drop(file);
         let wanted = [&records[..kept], &records[1..]].concat();
@@ -62,6 +63,32 @@ fn what_was_never_a_record_is_not_cut_off() {
             std::fs::write(&path, &text).expect("written");
             assert!(matches!(journal::Journal::open(&path), Err(Error::Record { .. })), "{foreign}");
             assert_eq!(std::fs::read(&path).expect("written"), text, "{foreign}");
+        }
+    }
+}
+
+/// Whatever was torn from one of our own lines is cut, wherever it was torn; what never was one stays.
+#[test]
+fn only_what_was_torn_from_a_record_is_cut() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("records.jsonl");
+    let machine = Record::Machine(Machine::new("node".into(), Facts::read(), Roofline::default()));
+    let first = lines(&[machine]);
+    let whole = [&first[..], &lines(&[record("a", 0, vec![10; 6], Child::First)])].concat();
+    for end in (0..45).chain([first.len() - 2]).chain(first.len()..first.len() + 45) {
+        std::fs::write(&path, &whole[..end]).expect("written");
+        let (journal, _) = journal::Journal::open(&path).unwrap_or_else(|error| panic!("torn at {end}: {error}"));
+        let kept = if end < first.len() { 0 } else { first.len() };
+        assert_eq!(journal.torn(), end - kept, "torn at {end}");
+        assert_eq!(std::fs::read(&path).expect("it is there"), whole[..kept], "torn at {end}");
+    }
+    let foreign: [&[u8]; 4] = [br#"{"format": 1}"#, br#"{"kind":"List","items":[]}"#, b"notes", b"\0\0"];
+    for tail in foreign {
+        for before in [&b""[..], &first] {
+            let text = [before, tail].concat();
+            std::fs::write(&path, &text).expect("written");
+            assert!(matches!(journal::Journal::open(&path), Err(Error::Record { .. })), "{}", tail.escape_ascii());
+            assert_eq!(std::fs::read(&path).expect("it is there"), text, "{}", tail.escape_ascii());
         }
     }
 }

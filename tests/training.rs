@@ -3,9 +3,10 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
+use common::program::{SMALL, assert, command, signal, text, wait_for};
 use layerbench::data::{PictureSet, Split};
 use layerbench::network::Network;
 use layerbench::network::NumpyRandom;
@@ -13,42 +14,13 @@ use layerbench::store::{Checkpoint, Container, Model};
 use layerbench::{Error, Registry, Scalar};
 use predicates::prelude::*;
 use predicates::str::contains;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 
-/// One unit on all pixels: a step takes about a millisecond.
-const SMALL: [&str; 8] = ["train", "--arch", "12288,1", "--init", "zeros", "--backend", "naive", "--iterations"];
 /// Enough steps that a run can be killed in its midst.
 const STEPS: &str = "400";
 /// Enough that it does not end while this test waits for a core.
 const MANY_STEPS: &str = "4000";
-
-fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_layerbench"));
-    command.args(args).stdout(Stdio::null()).stderr(Stdio::null());
-    command
-}
-
-fn assert(args: &[&str]) -> assert_cmd::assert::Assert {
-    assert_cmd::Command::new(env!("CARGO_BIN_EXE_layerbench")).args(args).assert()
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("UTF-8")
-}
-
-fn wait_for(path: &Path) {
-    let start = Instant::now();
-    while !path.exists() {
-        assert!(start.elapsed() < Duration::from_secs(60), "{} does not come", path.display());
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-fn signal(child: &Child, signal: Signal) {
-    let pid = Pid::from_raw(child.id() as i32).expect("a process");
-    kill_process(pid, signal).expect("it is our child");
-}
 
 /// The costs of an uninterrupted run.
 fn reference(folder: &Path, steps: &str) -> String {
@@ -427,7 +399,7 @@ fn one_file_cannot_hold_two_outputs() {
         assert(&[&SMALL[..], &["100000000", one, text(&path), other, text(&path)]].concat())
             .code(2)
             .stdout("")
-            .stderr(contains("is given for two outputs"));
+            .stderr(contains("is given for two outputs, --"));
     }
     assert(&[&SMALL[..], &["1", "--costs", "/dev/null", "--save", "/dev/null"]].concat()).code(0);
 }

@@ -6,8 +6,6 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -54,17 +52,13 @@ impl Channel {
         Ok((Channel { socket: ours, pending: Vec::new() }, theirs.into()))
     }
 
-    /// The child's end. To be called once, early: standard input is empty from then on, and this process ends with its parent, and not
-    /// by the terminal's Ctrl-C or hang-up, which are the parent's to answer.
+    /// The child's end. To be called once, early: standard input is empty from then on, and this process ends with its parent.
     ///
     /// # Errors
     /// Where standard input is no socket: this process was not started as a child.
     pub fn of_child() -> io::Result<Self> {
         #[cfg(target_os = "linux")]
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGHUP] {
-            signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
-        }
         // Above 2, and closed in whatever the child starts.
         let ours = rustix::io::fcntl_dupfd_cloexec(io::stdin().as_fd(), 3)?;
         let socket = UnixStream::from(ours);

@@ -1,9 +1,11 @@
 //! The parent's hold on a child.
 
+use std::os::unix::process::CommandExt;
 use std::process::{Child as Process, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -32,6 +34,8 @@ impl Child {
         let start = || -> std::io::Result<Child> {
             let (channel, theirs) = Channel::pair()?;
             let (reader, writer) = std::io::pipe()?;
+            // Ctrl-C is for the parent, in a group of its own the child does not get it; and whatever it starts can be ended with it.
+            command.process_group(0);
             command.stdin(theirs).stdout(writer.try_clone()?).stderr(writer);
             let process = command.spawn()?;
             // It holds our copies of the child's ends, which would keep them open.
@@ -122,9 +126,15 @@ impl Drop for Child {
     }
 }
 
-/// Whatever it is doing: nobody asks it any more.
+/// Whatever it is doing, and whatever it has started: nobody asks it any more.
 fn end(process: &mut Process) {
-    let _ = process.kill();
+    // Only while it was not waited for its number is surely its own.
+    if let Ok(None) = process.try_wait()
+        && let Ok(number) = i32::try_from(process.id())
+        && let Some(group) = Pid::from_raw(number)
+    {
+        let _ = rustix::process::kill_process_group(group, Signal::KILL);
+    }
     let _ = process.wait();
 }
 

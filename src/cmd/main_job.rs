@@ -7,6 +7,7 @@ use anyhow::bail;
 use regex_lite::Regex;
 
 use crate::backend::{Entry, Registry};
+use crate::cmd::interrupt::Interrupt;
 use crate::cmd::measuring::{Run, program};
 use crate::cmd::{Verdict, chosen, cores};
 use crate::compare::ranking::rank;
@@ -47,7 +48,8 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
         writeln!(out, "\nNo backend can be measured.")?;
         return Ok(verdict);
     }
-    verdict.despite(measure(&good, found, args, out, screen))
+    let measured = measure(&good, found, args, out, screen);
+    if verdict == Verdict::Fine { measured } else { verdict.despite(measured.map(drop)) }
 }
 
 /// Times what was verified, and says who is fastest.
@@ -57,7 +59,7 @@ fn measure(
     args: &Args,
     out: &mut dyn Write,
     screen: Screen,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Verdict> {
     let filter = Filter { phases: PHASES.map(pattern).into(), scalars: vec![args.scalar], ..Filter::default() };
     let mut measurable = Registry::empty();
     good.iter().copied().cloned().try_for_each(|entry| measurable.add(entry))?;
@@ -71,6 +73,7 @@ fn measure(
         args.rounds, args.scalar
     )?;
     out.flush()?;
+    let interrupt = Interrupt::watch()?;
     let settings = Settings {
         program: program()?,
         rounds: args.rounds.into(),
@@ -78,6 +81,7 @@ fn measure(
         timeout: TIMEOUT,
         flush_bytes: None,
         deadline: None,
+        stop: interrupt.flag(),
     };
     let mut records = Vec::new();
     Run { settings, machine: &machine, earlier: None, lines: false }.measure(&cells, &mut |new| {
@@ -88,14 +92,22 @@ fn measure(
     let results = Results::new(records);
     let rankings = rank(&results);
     let failures = failures(&results);
-    let Some(overall) = rankings.first() else { bail!("no backend could be measured: {failures}") };
+    let Some(overall) = rankings.first() else {
+        if interrupt.asked() {
+            return Ok(Verdict::Interrupted);
+        }
+        bail!("no backend could be measured: {failures}")
+    };
     write!(out, "{}", report::overview(&results, overall, screen))?;
     writeln!(out, "\n{}", report::noise(results.noise(Kind::Twins)))?;
     writeln!(out, "\n{}", report::sentence(overall, "this machine"))?;
+    if interrupt.asked() {
+        return Ok(Verdict::Interrupted);
+    }
     if !failures.is_empty() {
         bail!("not measured: {failures}");
     }
-    Ok(())
+    Ok(Verdict::Fine)
 }
 
 /// What is timed here; a whole training run would take minutes.

@@ -8,6 +8,7 @@ use clap_mangen::Man;
 
 use crate::cmd::Verdict;
 use crate::cmd::output::Output;
+use crate::cmd::paths::Paths;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -17,7 +18,12 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, command: Command, out: &mut dyn Write) -> anyhow::Result<Verdict> {
-    for page in pages(command) {
+    let pages = pages(command);
+    if let Some(dir) = &args.dir {
+        let files = pages.iter().map(|page| dir.join(page.get_filename()));
+        Paths::default().writes("--dir", files).check()?;
+    }
+    for page in pages {
         let mut text = Vec::new();
         page.render(&mut text)?;
         match &args.dir {

@@ -9,8 +9,10 @@ use anyhow::{anyhow, bail};
 use regex_lite::Regex;
 
 use crate::backend::Registry;
+use crate::cmd::interrupt::Interrupt;
 use crate::cmd::measuring::{Run, deadline, parse_seconds, program};
-use crate::cmd::{Verdict, cores, expect_sane_threads};
+use crate::cmd::paths::Paths;
+use crate::cmd::{Verdict, cores, expect_sane_threads, tell};
 use crate::compare::Results;
 use crate::machine::{Depth, Facts, Roofline};
 use crate::measure::engine::Settings;
@@ -19,6 +21,7 @@ use crate::measure::record::{Cause, CellRecord, Child, Host, Machine, Outcome, R
 use crate::measure::{Cell, Earlier, Filter, cells};
 use crate::report::{self, Format, Screen};
 use crate::scalar::ScalarKind;
+use crate::text::visible;
 use crate::workload::Workload;
 use crate::{doctor, machine};
 
@@ -69,7 +72,7 @@ pub(crate) struct Args {
     /// Show which cells would be measured, and measure nothing
     #[arg(long)]
     list: bool,
-    /// The record file; cells that are in it already are not measured again
+    /// The record file; cells that are in it already are not measured again. Ctrl-C ends the run after the current sample
     #[arg(short, long, value_name = "FILE", required_unless_present = "list")]
     output: Option<PathBuf>,
     /// What this machine is called in the records: cells of another node are another machine's, be it equal [default: LAYERBENCH_NODE from the
@@ -112,14 +115,16 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
     };
 
     let node = node(args.node.as_deref())?;
+    Paths::default().reads("--workloads", &args.workloads).writes("--output", [path]).check()?;
     let (mut journal, mut records) = Journal::open(path)?;
     if journal.torn() > 0 {
-        eprintln!(
+        tell!(
             "note: the last line of {} was torn, as a killed run leaves it; its {} bytes are cut off",
-            path.display(),
+            visible(path.display()),
             journal.torn()
         );
     }
+    let interrupt = Interrupt::watch()?;
     let facts = Facts::read();
     let id = Machine::id_of(&facts);
     let host = Host { machine: &id, node: &node };
@@ -132,10 +137,10 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
     };
     let missing: Vec<Cell> = wanted.iter().filter(|cell| !is_there(&records, cell)).cloned().collect();
     if missing.len() < wanted.len() {
-        eprintln!("{} of {} cells are in {} already", wanted.len() - missing.len(), wanted.len(), path.display());
+        tell!("{} of {} cells are in {} already", wanted.len() - missing.len(), wanted.len(), path.display());
     }
     if let Some(other) = other_node(&records, &missing, args.cold_cache, host) {
-        eprintln!(
+        tell!(
             "note: {} has such cells of node `{other}`, which is like this one, `{node}`; `--node` with that name takes them for this one's",
             path.display()
         );
@@ -143,7 +148,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
     let earlier = Earlier::of(&records, |record| record.is_of(&record.cell, args.cold_cache, host));
     // A run that was stopped between its last cells and their echoes lacks these only.
     if missing.is_empty() && earlier.lacks_echoes() {
-        eprintln!(
+        tell!(
             "some were to be measured once more at other times, and the run was stopped before: making up for that"
         );
     }
@@ -159,10 +164,10 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
         // More threads than cores have no peak of their own.
         counts.retain(|&count| count <= cores().get());
         let flush_bytes = args.cold_cache.then(|| flush_bytes(&facts));
-        eprintln!("measuring what this machine can do");
+        tell!("measuring what this machine can do");
         let found = doctor::of(facts, Roofline::measure(&counts, Depth::Full), None, &mut |_| {});
         for told in &found.warnings {
-            eprintln!("warning: {}\n         -> {}", told.message, told.hint);
+            tell!("warning: {}\n         -> {}", told.message, told.hint);
         }
         let machine = Machine::new(node.clone(), found.machine, found.roofline);
         keep(vec![Record::Machine(machine.clone())])?;
@@ -173,11 +178,13 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
             timeout: args.timeout,
             flush_bytes,
             deadline,
+            stop: interrupt.flag(),
         };
         let run = Run { settings, machine: &machine, earlier: Some(earlier), lines: true };
         let unmeasured = run.measure(&missing, &mut |new| keep(new.into_iter().map(Record::Cell).collect()))?;
         if unmeasured > 0 {
-            eprintln!("out of time: {unmeasured} cells are left; run the same command again to go on");
+            let why = if interrupt.asked() { "interrupted" } else { "out of time" };
+            tell!("{why}: {unmeasured} cells are left; run the same command again to go on");
         }
     }
 
@@ -188,12 +195,16 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
     let disturbed = results.cells().iter().filter(|record| record.cell.threads.get() == 1 && share(record) < OWN_CORE);
     let disturbed = disturbed.count();
     if disturbed > 0 {
-        eprintln!(
+        tell!(
             "warning: {disturbed} cells on one thread had less than {:.0}% of a core: other programs took the rest",
             100.0 * OWN_CORE
         );
     }
-    verdict(&results)
+    match verdict(&results) {
+        Ok(Verdict::Incorrect) => Ok(Verdict::Incorrect),
+        _ if interrupt.asked() => Ok(Verdict::Interrupted),
+        verdict => verdict,
+    }
 }
 
 /// Another node of this class whose cells would be there if it was this one.

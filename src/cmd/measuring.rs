@@ -8,6 +8,7 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::child::own_executable;
+use crate::cmd::tell;
 use crate::measure::engine::{Event, Finished, Measurer, Settings};
 use crate::measure::record::{CellRecord, Child, Machine, Outcome, Tool};
 use crate::measure::{Cell, Earlier, Pairs, groups};
@@ -83,7 +84,7 @@ impl Run<'_> {
             pairs.measured(records.iter().filter_map(good));
             keep(records)?;
             if self.lines && bar.is_hidden() {
-                lines.iter().for_each(|line| eprintln!("{line}"));
+                lines.iter().for_each(|line| tell!("{line}"));
             }
             if !in_time {
                 break;

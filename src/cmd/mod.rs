@@ -14,6 +14,7 @@ pub(crate) mod measure;
 pub(crate) mod measure_cell;
 mod measuring;
 mod output;
+mod paths;
 pub(crate) mod pictures;
 pub(crate) mod plot;
 pub(crate) mod predict;
@@ -30,7 +31,18 @@ use crate::compare::Results;
 use crate::error::Result;
 use crate::measure::journal;
 use crate::text::visible;
+use paths::Paths;
 pub(crate) use verdict::Verdict;
+
+/// A line on standard error, as far as there is still somebody to read it: `eprintln!` panics where the terminal is lost or a pipe is
+/// closed, and the run with it.
+macro_rules! tell {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($words)*);
+    }};
+}
+pub(crate) use tell;
 
 /// How a verb writes its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -91,6 +103,8 @@ fn chosen<'a>(registry: &'a Registry, names: &[String]) -> Result<Vec<&'a Entry>
 /// The cells of record files that the selection takes. Says where one file's cells stand back for another's.
 fn results(files: &[PathBuf], selection: &measure::Selection) -> anyhow::Result<Results> {
     input::expect_one_stdin(files)?;
+    // Standard output may be one of them.
+    Paths::default().reads("the records", files.iter().filter(|path| !input::is_stdin(path))).check()?;
     let mut records = Vec::new();
     for path in files {
         let new = if input::is_stdin(path) {
@@ -103,7 +117,7 @@ fn results(files: &[PathBuf], selection: &measure::Selection) -> anyhow::Result<
             let both = Results::new(records.iter().chain(&new).cloned());
             let replaced = before.cells().len() + alone.cells().len() - both.cells().len();
             if replaced > 0 {
-                eprintln!("note: {replaced} cells of {} replace those of files before it", visible(input::name(path)));
+                tell!("note: {replaced} cells of {} replace those of files before it", visible(input::name(path)));
             }
         }
         records.extend(new);

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 
-use crate::cmd::Verdict;
 use crate::cmd::output::Output;
+use crate::cmd::paths::Paths;
+use crate::cmd::{Verdict, tell};
 use crate::report::costs;
 use crate::report::plot::{Curve, Format, Options, render};
 use crate::text::visible;
@@ -32,10 +33,11 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     let format = Format::of(&args.output)?;
+    Paths::default().reads("COSTS", &args.costs).writes("--output", [&args.output]).check()?;
     let curves = read(args)?;
     for curve in curves.iter().filter(|curve| curve.gaps(args.log) > 0) {
         let why = if args.log { "NaN, infinite, or not positive" } else { "NaN or infinite" };
-        eprintln!(
+        tell!(
             "warning: `{}` has gaps: {} of {} costs are {why}",
             visible(&curve.name),
             curve.gaps(args.log),

@@ -8,7 +8,7 @@ use ndarray::Array2;
 use serde::Serialize;
 
 use crate::backend::Registry;
-use crate::cmd::{Format, Verdict};
+use crate::cmd::{Format, Verdict, tell};
 use crate::data::picture::{read_picture, side_of};
 use crate::error::Error;
 use crate::network::Network;
@@ -78,7 +78,7 @@ fn run_as<T: Scalar>(
         let prediction = match predict(&mut network, path, side, &provenance.classes) {
             Ok(prediction) => prediction,
             Err(error) => {
-                eprintln!("error: {}", visible_lines(error));
+                tell!("error: {}", visible_lines(error));
                 unread += 1;
                 continue;
             }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 
 use crate::cmd::measure::Selection;
-use crate::cmd::{Verdict, results};
+use crate::cmd::{Verdict, results, tell};
 use crate::compare::ranking::rank;
 use crate::compare::{Kind, Results};
 use crate::measure::record::{CellRecord, Library, Measured};
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, screen: Screen) -> anyhow::R
         bail!("the records are of several machines: {}; pick one with --machine ID or --node NAME", machines(&results));
     }
     for (backend, libraries) in several_libraries(&results) {
-        eprintln!("note: {backend} was measured with several libraries or kernels: {libraries}");
+        tell!("note: {backend} was measured with several libraries or kernels: {libraries}");
     }
     let rankings = rank(&results);
     let Some(overall) = rankings.first() else {

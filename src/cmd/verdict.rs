@@ -37,7 +37,7 @@ impl Verdict {
     /// error, which is told here.
     pub fn despite(self, rest: anyhow::Result<()>) -> anyhow::Result<Verdict> {
         match rest {
-            Err(error) if self == Verdict::Incorrect => tell(&error),
+            Err(error) if self == Verdict::Incorrect => tell_error(&error),
             rest => rest?,
         }
         Ok(self)
@@ -45,8 +45,8 @@ impl Verdict {
 }
 
 /// Tells an error on standard error.
-pub(crate) fn tell(error: &anyhow::Error) {
-    eprintln!("error: {}", crate::text::visible_lines(told(error)));
+pub(crate) fn tell_error(error: &anyhow::Error) {
+    super::tell!("error: {}", crate::text::visible_lines(told(error)));
 }
 
 /// An error and its causes, less those that are told already: many errors name their cause themselves.

@@ -9,7 +9,8 @@ use anyhow::bail;
 
 use crate::backend::Registry;
 use crate::cmd::output::Output;
-use crate::cmd::{Verdict, chosen, expect_sane_threads, input, program_name};
+use crate::cmd::paths::Paths;
+use crate::cmd::{Verdict, chosen, expect_sane_threads, input, program_name, tell};
 use crate::error::Result;
 use crate::report::verification::{Totals, Verification, line};
 use crate::scalar::ScalarKind;
@@ -82,8 +83,10 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     let missing = missing(args, registry)?;
     args.threads.iter().try_for_each(|&threads| expect_sane_threads(threads))?;
     let suite = suite(args)?;
-    // Found writable now and made at the end: nothing lies about in between.
-    args.output.as_deref().map(|path| Output::create(path, 0)).transpose()?;
+    let files = args.fixtures.iter().filter(|path| !input::is_stdin(path));
+    let fixtures = files.map(|path| fixture::files(path)).collect::<Result<Vec<_>>>()?.concat();
+    Paths::default().reads("--fixtures", fixtures).writes("--output", &args.output).check()?;
+    let output = args.output.as_deref().map(|path| Output::create(path, 0)).transpose()?;
     // Where the report goes to standard output in another format, text must not.
     let as_text = args.format == Format::Text || args.output.is_some();
     let mut report = Verification {
@@ -128,7 +131,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     };
     // Before any exit code: a gate reads the report of a failure. And where one cannot be written, the other is.
     let verdict =
-        verdict.despite(write_whole(args, &report, &text, as_text, out))?.despite(shown.map_err(Into::into))?;
+        verdict.despite(write_whole(args, output, &report, &text, as_text, out))?.despite(shown.map_err(Into::into))?;
     if verdict == Verdict::Fine && (totals.passed == 0 || totals.executed == 0) {
         bail!("nothing was checked: no check passed on any backend");
     }
@@ -138,12 +141,13 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
 /// The report in one piece: to the file, or to standard output where text has not gone there already.
 fn write_whole(
     args: &Args,
+    output: Option<Output>,
     report: &Verification,
     lines: &str,
     as_text: bool,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    if args.output.is_none() && as_text {
+    if output.is_none() && as_text {
         return Ok(());
     }
     let whole = match args.format {
@@ -151,8 +155,8 @@ fn write_whole(
         Format::Json => report.to_json(),
         Format::Junit => report.to_junit()?,
     };
-    match &args.output {
-        Some(path) => Output::create(path, whole.len() as u64)?.write(whole.as_bytes()),
+    match output {
+        Some(output) => output.write(whole.as_bytes()),
         None => Ok(out.write_all(whole.as_bytes())?),
     }
 }
@@ -256,7 +260,7 @@ fn read_all(paths: &[PathBuf]) -> anyhow::Result<Vec<golden::Case>> {
         }
         let found = fixture::read(path)?;
         for file in found.passed_over {
-            eprintln!("note: {} has no `cases`: passed over", visible(file.display()));
+            tell!("note: {} has no `cases`: passed over", visible(file.display()));
         }
         cases.extend(found.cases);
     }

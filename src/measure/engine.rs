@@ -2,6 +2,8 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::cell::Cell;
@@ -26,6 +28,8 @@ pub struct Settings {
     pub flush_bytes: Option<usize>,
     /// When the run must end.
     pub deadline: Option<Instant>,
+    /// Set from outside to end the run after the sample that is being taken.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// The fewest rounds that give an interval for a median; a group that the deadline cuts below is not kept.
@@ -106,7 +110,7 @@ impl Measurer {
             }
             watch(Event::Done(1));
         }
-        for round in 0..self.settings.rounds {
+        'rounds: for round in 0..self.settings.rounds {
             if self.is_over() && round < FEWEST_ROUNDS {
                 return (finished, false);
             }
@@ -114,6 +118,14 @@ impl Measurer {
                 break;
             }
             for turn in order::of_round(round, contenders.len()) {
+                if self.is_stopped() {
+                    // A round that is not whole is none.
+                    contenders.iter_mut().for_each(|contender| contender.samples.truncate(round));
+                    if round < FEWEST_ROUNDS {
+                        return (finished, false);
+                    }
+                    break 'rounds;
+                }
                 contenders[turn].sample(self.settings.timeout);
                 watch(Event::Done(1));
             }
@@ -127,7 +139,11 @@ impl Measurer {
     }
 
     fn is_over(&self) -> bool {
-        self.settings.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        self.is_stopped() || self.settings.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.settings.stop.load(Ordering::Relaxed)
     }
 
     fn prepare<'a>(&mut self, cell: &'a Cell, kind: ChildKind) -> Result<Contender<'a>, Failure> {

@@ -1,7 +1,7 @@
 //! Record files: JSON Lines, appended to and never rewritten. A line is written at once and synced, so that a run may be killed at
 //! any moment; a last line that is torn is dropped on reading.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -22,18 +22,27 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens or creates the file; answers what is in it too. A torn last line is cut off.
+    /// Opens or creates the file; answers what is in it too. A last line that an earlier run was killed in is cut off
+    /// ([`torn`](Self::torn)); a file with anything else in it than records stays as it is.
     ///
     /// # Errors
-    /// [`Error::Io`] (also where another process is writing it), [`Error::Record`] for a line that is none.
+    /// [`Error::Io`], [`Error::Busy`] where another process is writing it, [`Error::Record`] for a line that is none.
     pub fn open(path: &Path) -> Result<(Self, Vec<Record>)> {
         let failed = |action| move |source| Error::Io { action, path: path.into(), source };
+        // Asked before it is opened: reading a pipe would wait for its other end, and a device keeps nothing.
+        if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            let source = std::io::Error::other("expected a file, found a folder, a device or a pipe");
+            return Err(failed("keep records in")(source));
+        }
         let mut file =
             OpenOptions::new().read(true).append(true).create(true).open(path).map_err(failed("open for writing"))?;
         // The file's name must outlive a power cut too.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync the folder of"))?;
-        file.try_lock().map_err(|error| failed("lock")(error.into()))?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => Error::Busy { path: path.into() },
+            TryLockError::Error(source) => failed("lock")(source),
+        })?;
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(failed("read"))?;
         let records = parse(path, &text)?;

@@ -55,12 +55,7 @@ pub fn read(path: &Path) -> Result<Found> {
         found.cases = parse(&path.display().to_string(), &read_text(path)?)?;
         return Ok(found);
     }
-    let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
-    let entries = path.read_dir().map_err(io)?.collect::<std::io::Result<Vec<_>>>().map_err(io)?;
-    let mut files: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
-    files.sort();
-    for file in files {
+    for file in json_files(path)? {
         let name = file.display().to_string();
         let document = parse_json(&name, &read_text(&file)?)?;
         if document.get("cases").is_some() {
@@ -74,6 +69,27 @@ pub fn read(path: &Path) -> Result<Found> {
         return Err(Error::Fixture { file: path.display().to_string(), case: "-".into(), key: "-".into(), problem });
     }
     Ok(found)
+}
+
+/// The files that [`read`] takes cases from.
+///
+/// # Errors
+/// As [`read`].
+pub fn files(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let passed_over = read(path)?.passed_over;
+    Ok(json_files(path)?.into_iter().filter(|file| !passed_over.contains(file)).collect())
+}
+
+fn json_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let io = |source| Error::Io { action: "read", path: folder.to_owned(), source };
+    let entries = folder.read_dir().map_err(io)?.collect::<std::io::Result<Vec<_>>>().map_err(io)?;
+    let mut files: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
+    files.sort();
+    Ok(files)
 }
 
 fn read_text(path: &Path) -> Result<String> {

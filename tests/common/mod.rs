@@ -3,6 +3,7 @@
 
 #[cfg(feature = "hdf5")]
 pub mod mutants;
+pub mod program;
 pub mod records;
 #[cfg(feature = "hdf5")]
 pub mod sets;

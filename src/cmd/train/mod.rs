@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::backend::Registry;
 use crate::cmd::interrupt::Interrupt;
-use crate::cmd::{Format, Verdict, cores, expect_sane_threads, pictures};
+use crate::cmd::{Format, Verdict, cores, expect_sane_threads, pictures, tell};
 use crate::data::{PictureSet, Sha256, Split};
 use crate::error::Error;
 use crate::layer::{Descent, Engine};
@@ -133,6 +133,7 @@ struct Score {
 
 pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     let setup = Setup::new(args)?;
+    outputs::paths(args, &setup).check()?;
     match setup.scalar {
         ScalarKind::F32 => run_as::<f32>(args, &setup, registry, out),
         ScalarKind::F64 => run_as::<f64>(args, &setup, registry, out),
@@ -153,10 +154,8 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
     if let Some(note) =
         setup::ignored_variable(engine.thread_variables(), engine.threads(), |name| std::env::var(name).ok())
     {
-        eprintln!("note: {note}");
+        tell!("note: {note}");
     }
-    // From here on temporary files are about.
-    let interrupt = Interrupt::watch()?;
     let (train_set, test_set) = pictures(args, setup)?;
     let provenance = Provenance {
         program: concat!("layerbench ", env!("CARGO_PKG_VERSION")).into(),
@@ -174,6 +173,8 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
         classes: train_set.classes.clone(),
     };
     let bit_identical = recorded.is_none_or(|recorded| same_arithmetic(recorded, &provenance));
+    // All is read, which a signal simply ends; from here on temporary files are about.
+    let interrupt = Interrupt::watch()?;
     let outputs = Outputs::create::<T>(args, setup)?;
 
     let (start, costs) = match &setup.resumed {
@@ -200,7 +201,7 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
         let saved = outputs.write_checkpoint(&provenance, parameters, costs, setup.planned);
         if let Err(error) = &saved {
             // The run is worth more than its checkpoint.
-            eprintln!("warning: no checkpoint after {} iterations: {error:#}", costs.len());
+            tell!("warning: no checkpoint after {} iterations: {error:#}", costs.len());
         }
         checkpoint_failure = saved.err();
         progress().resume_clock();
@@ -235,11 +236,15 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
     }
 }
 
+/// The file of the training pictures. A resumed run takes them from where it took them before.
+fn training_file(args: &Args, setup: &Setup) -> Option<PathBuf> {
+    let recorded = setup.resumed.as_ref().map(|resumed| resumed.provenance.data.as_str());
+    args.train.clone().or(recorded.filter(|&data| data != "synthetic").map(PathBuf::from))
+}
+
 /// The training pictures, and those to test on, if any.
 fn pictures(args: &Args, setup: &Setup) -> anyhow::Result<(PictureSet, Option<PictureSet>)> {
-    // A resumed run takes its pictures from where it took them before.
-    let recorded = setup.resumed.as_ref().map(|resumed| resumed.provenance.data.as_str());
-    let train = args.train.clone().or(recorded.filter(|&data| data != "synthetic").map(PathBuf::from));
+    let train = training_file(args, setup);
     let train_set = match &train {
         Some(path) => pictures::load(path, Split::Train, args.train_sha256)?,
         None if args.train_sha256.is_some() => {
@@ -275,7 +280,7 @@ fn same_arithmetic(before: &Provenance, now: &Provenance) -> bool {
     let mut same = true;
     for (what, before, now) in compared {
         if before != now {
-            eprintln!(
+            tell!(
                 "note: the {what} was {before} and is {now}: the costs from here on are not those of an uninterrupted run \
                  bit for bit"
             );

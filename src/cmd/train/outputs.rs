@@ -6,7 +6,9 @@ use anyhow::bail;
 
 use super::Args;
 use super::setup::Setup;
-use crate::cmd::output::Output;
+use super::training_file;
+use crate::cmd::output::{Output, previous};
+use crate::cmd::paths::Paths;
 use crate::network::Parameters;
 use crate::report::plot;
 use crate::scalar::Scalar;
@@ -32,19 +34,26 @@ impl Outputs {
         if cfg!(not(feature = "hdf5")) && args.save.as_deref().is_some_and(is_hdf5) {
             bail!("this build cannot write HDF5; save to a .safetensors file, or build with the `hdf5` feature");
         }
-        let checkpoint = args.checkpoint.clone().or(args.resume.clone());
-        expect_distinct([&args.costs, &args.plot, &args.save, &checkpoint].into_iter().flatten())?;
+        let checkpoint = checkpoint(args).map(Path::to_owned);
         if let Some(path) = &checkpoint {
             // Made and thrown away: each checkpoint makes its own.
-            Output::create(path, model_bytes.saturating_add((setup.planned as u64).saturating_mul(8)))?;
+            let bytes = model_bytes.saturating_add((setup.planned as u64).saturating_mul(8));
+            Output::create_file(path, bytes, "a checkpoint is to be read again")?;
+            Output::create_file(&previous(path), bytes, "the checkpoint before the last one is kept there")?;
         }
         let costs = args.costs.as_deref().map(|path| Output::create(path, costs_bytes)).transpose()?;
         let plot = match &args.plot {
             Some(path) => Some((Output::create(path, PLOT_BYTES)?, plot::Format::of(path)?)),
             None => None,
         };
-        let model = args.save.as_deref().map(|path| Output::create(path, model_bytes).map(|o| (o, is_hdf5(path))));
-        Ok(Outputs { costs, plot, model: model.transpose()?, checkpoint })
+        let model = match args.save.as_deref() {
+            Some(path) if is_hdf5(path) => {
+                Some((Output::create_file(path, model_bytes, "libhdf5 writes no others")?, true))
+            }
+            Some(path) => Some((Output::create(path, model_bytes)?, false)),
+            None => None,
+        };
+        Ok(Outputs { costs, plot, model, checkpoint })
     }
 
     pub fn write_checkpoint<T: Scalar>(
@@ -83,19 +92,23 @@ impl Outputs {
     }
 }
 
-/// One file cannot hold two outputs: the later would silently replace the earlier.
-fn expect_distinct<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> anyhow::Result<()> {
-    let mut seen: Vec<PathBuf> = Vec::new();
-    for path in paths {
-        let path = std::path::absolute(path)?;
-        let path = path.canonicalize().unwrap_or(path);
-        // Devices, such as /dev/null and /dev/stdout, take any number of outputs.
-        if seen.contains(&path) && !path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
-            bail!("{} is given for two outputs; name a file for each", path.display());
-        }
-        seen.push(path);
-    }
-    Ok(())
+/// All paths of a run. `--resume F` goes on writing to F; what else is read stays as it is.
+pub(super) fn paths(args: &Args, setup: &Setup) -> Paths {
+    let checkpoint = checkpoint(args);
+    Paths::default()
+        .reads("--train", training_file(args, setup))
+        .reads("--test", &args.test)
+        .reads("--resume", &args.resume)
+        .writes("--costs", &args.costs)
+        .writes("--plot", &args.plot)
+        .writes("--save", &args.save)
+        .writes("--checkpoint", checkpoint)
+        .writes("the checkpoint before the last", checkpoint.map(previous))
+        .allow("--checkpoint", "--resume")
+}
+
+fn checkpoint(args: &Args) -> Option<&Path> {
+    args.checkpoint.as_deref().or(args.resume.as_deref())
 }
 
 /// Set aside for a picture: more than both formats take for any number of iterations.

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::cmd::tell;
+
 pub(super) struct Progress {
     bar: ProgressBar,
     /// Iterations between plain lines; none on a terminal.
@@ -34,7 +36,7 @@ impl Progress {
         let now = Instant::now();
         self.step_times.push((now - self.last).as_secs_f64());
         match self.line_every {
-            Some(every) if iteration.is_multiple_of(every) => eprintln!("iteration {iteration:>6}  cost {cost:.6}"),
+            Some(every) if iteration.is_multiple_of(every) => tell!("iteration {iteration:>6}  cost {cost:.6}"),
             None if self.shown.elapsed() > Duration::from_millis(50) => {
                 self.bar.set_position(iteration as u64 + 1);
                 self.bar.set_message(format!("{cost:.6}"));
