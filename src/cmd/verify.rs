@@ -1,5 +1,6 @@
 //! `verify`: holds backends against the checks and fixtures, and reports as text, JSON or JUnit.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -85,7 +86,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     let mut report = Verification {
         depth: suite.depth,
         program: program(),
-        flags: args.fixtures.iter().map(|path| format!(" --fixtures {}", path.display())).collect(),
+        flags: args.fixtures.iter().map(|path| format!(" --fixtures {}", for_a_shell(path))).collect(),
         outcomes: Vec::new(),
     };
 
@@ -239,4 +240,11 @@ fn read_all(paths: &[PathBuf]) -> Result<Vec<golden::Case>, Error> {
         cases.extend(found.cases);
     }
     Ok(cases)
+}
+
+/// A path as one word of a command line.
+fn for_a_shell(path: &Path) -> String {
+    let path = path.display().to_string();
+    // A path has no NUL, which alone cannot be quoted.
+    shlex::try_quote(&path).map_or_else(|_| path.clone(), Cow::into_owned)
 }
