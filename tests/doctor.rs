@@ -80,8 +80,8 @@ fn the_json_has_the_documented_fields() {
 
 #[test]
 fn more_threads_than_cores_are_told_with_the_line_that_mends_it() {
+    let calm = json(&mut doctor(&["--quick", "--format", "json"]));
     for variable in ["RAYON_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"] {
-        let calm = json(&mut doctor(&["--quick", "--format", "json"]));
         let told = |report: &Value| warning(report, "oversubscribed").is_some_and(|warning| warning["who"] == variable);
         assert!(!told(&calm));
         let report = json(doctor(&["--quick", "--format", "json"]).env(variable, "4096"));
