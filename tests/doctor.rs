@@ -1,8 +1,7 @@
 //! `doctor`, run as a user runs it, in environments that are in order and in some that are not.
 
 use assert_cmd::Command;
-#[cfg(feature = "openblas")]
-use layerbench::doctor::Status;
+use layerbench::doctor::ThreadLibrary;
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::Value;
@@ -10,7 +9,7 @@ use serde_json::Value;
 /// The variables that `doctor` looks at, all unset, but for the two that a machine may need in order to compute rightly.
 fn doctor(args: &[&str]) -> Command {
     let mut command = Command::cargo_bin("layerbench").expect("it was built");
-    for variable in ["RAYON_NUM_THREADS", "OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"] {
+    for variable in [ThreadLibrary::Rayon, ThreadLibrary::OpenBlas].into_iter().flat_map(ThreadLibrary::variables) {
         command.env_remove(variable);
     }
     command.arg("doctor").args(args);
@@ -69,7 +68,8 @@ fn the_json_has_the_documented_fields() {
         assert!(blas["path"].as_str().is_some_and(|path| path.starts_with('/')), "{blas}");
         assert!(blas["version"].as_str().is_some_and(|version| version.starts_with("OpenBLAS ")), "{blas}");
         assert!(blas["kernel"].as_str().is_some_and(|kernel| !kernel.is_empty()), "{blas}");
-        assert_eq!(blas["thread_model"], "pthreads");
+        let models = ["pthreads", "openmp", "sequential", "unknown"];
+        assert!(models.iter().any(|model| blas["thread_model"] == *model), "{blas}");
         assert!(blas["trials"].is_null() && blas["threads"].is_null(), "--quick runs nothing");
     }
     assert_eq!(report["hdf5"].is_object(), cfg!(feature = "hdf5"));
@@ -80,8 +80,8 @@ fn the_json_has_the_documented_fields() {
 
 #[test]
 fn more_threads_than_cores_are_told_with_the_line_that_mends_it() {
+    let calm = json(&mut doctor(&["--quick", "--format", "json"]));
     for variable in ["RAYON_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"] {
-        let calm = json(&mut doctor(&["--quick", "--format", "json"]));
         let told = |report: &Value| warning(report, "oversubscribed").is_some_and(|warning| warning["who"] == variable);
         assert!(!told(&calm));
         let report = json(doctor(&["--quick", "--format", "json"]).env(variable, "4096"));
@@ -99,33 +99,80 @@ fn more_threads_than_cores_are_told_with_the_line_that_mends_it() {
         .stdout(contains("warning   unreadable-count: RAYON_NUM_THREADS=all is not a number"));
 }
 
+/// The kernel that the library reads back where `OPENBLAS_CORETYPE` is so.
+#[cfg(feature = "openblas")]
+fn kernel_with(coretype: Option<&str>) -> String {
+    let mut probe = Command::cargo_bin("layerbench").expect("it was built");
+    probe.args(["__gemm-probe", "--check", "--threads", "1"]).env_remove("OPENBLAS_CORETYPE");
+    probe.envs(coretype.map(|value| ("OPENBLAS_CORETYPE", value)));
+    let output = probe.output().expect("it runs");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let answer: Value = serde_json::from_str(text.lines().last().expect("an answer")).expect("JSON");
+    answer["kernel"].as_str().expect("a name").to_owned()
+}
+
+#[test]
+#[cfg(feature = "openblas")]
+fn an_empty_coretype_is_not_taken_for_an_unset_one() {
+    for empty in ["", " "] {
+        let kernel = kernel_with(Some(empty));
+        let report = json(doctor(&["--quick", "--format", "json"]).env("OPENBLAS_CORETYPE", empty));
+        let told = warning(&report, "coretype-ignored").expect("no kernel is called so");
+        assert_eq!((&told["asked"], &told["kernel"]), (&empty.into(), &kernel.into()));
+    }
+}
+
+#[test]
+fn a_thread_count_is_told_as_the_library_reads_it() {
+    let quick = |variable: &str, value: &str| {
+        let report = json(doctor(&["--quick", "--format", "json"]).env(variable, value));
+        let told = warning(&report, "unreadable-count").map(|told| told["message"].as_str().expect("text").to_owned());
+        (report, told)
+    };
+    // A list of levels is OpenMP's own form.
+    let (report, told) = quick("OMP_NUM_THREADS", "1,4");
+    assert_eq!(told, None);
+    if cfg!(feature = "openblas") {
+        assert_eq!(report["threads"]["blas"], serde_json::json!({"threads": 1, "set_by": "OMP_NUM_THREADS"}));
+    }
+    let (_, told) = quick("OPENBLAS_NUM_THREADS", "1x");
+    let reads = "OPENBLAS_NUM_THREADS=1x is not a number of threads: the library reads 1 from it";
+    assert_eq!(told.as_deref(), Some(reads));
+    let (report, told) = quick("RAYON_NUM_THREADS", "1x");
+    assert_eq!(told.as_deref(), Some("RAYON_NUM_THREADS=1x is not a number of threads: it is ignored"));
+    assert!(report["threads"]["rayon"]["set_by"].is_null());
+}
+
 #[test]
 #[cfg(feature = "openblas")]
 fn every_kernel_is_tried_and_an_override_that_was_ignored_is_not_believed() {
+    // What the library does with a name that it doesn't know, and unset, differs from CPU to CPU: it is asked.
+    let (kernel, own) = (kernel_with(Some("Abacus")), kernel_with(None));
     let report = json(doctor(&["--format", "json"]).env("OPENBLAS_CORETYPE", "Abacus"));
     let blas = &report["blas"][0];
-    let kernel = blas["kernel"].as_str().expect("a name");
+    assert_eq!(blas["kernel"], *kernel);
     assert_ne!(kernel, "Abacus");
     assert_eq!(blas["environment"]["OPENBLAS_CORETYPE"], "Abacus");
     let ignored = warning(&report, "coretype-ignored").expect("no kernel is called so");
     assert_eq!((&ignored["asked"], &ignored["kernel"]), (&"Abacus".into(), &blas["kernel"]));
+    assert_eq!(ignored["own"]["kernel"], *own, "{ignored}");
     assert!(warning(&report, "coretype-set").is_none());
 
     let threads = &blas["threads"];
     assert_eq!(threads["asked"], report["threads"]["usable"]);
-    assert_eq!(threads["asked"], threads["obtained"]);
+    assert!(threads["obtained"].as_u64().is_some_and(|threads| threads >= 1));
     assert!(threads["used"].as_f64().is_some_and(|used| used > 0.0));
 
     let trials = &blas["trials"];
     let products = trials["products"].as_array().expect("a list").len();
     assert_eq!(trials["now"]["coretype"], "Abacus");
-    assert_eq!(trials["now"]["kernel"], kernel);
+    assert_eq!(trials["now"]["kernel"], *kernel);
     let others = trials["others"].as_array().expect("a list");
     assert!(others[0]["coretype"].is_null(), "the library's own choice comes first: {}", others[0]);
     for trial in others {
         match trial["status"]["status"].as_str().expect("a name") {
             "timed" => {
-                let asked = trial["coretype"].as_str().unwrap_or(kernel);
+                let asked = trial["coretype"].as_str().unwrap_or(&own);
                 let got = trial["kernel"].as_str().expect("read back");
                 assert!(asked.eq_ignore_ascii_case(got), "timed under another name: {trial}");
                 let rates = trial["gflops"].as_array().expect("a list");
@@ -147,12 +194,19 @@ fn every_kernel_is_tried_and_an_override_that_was_ignored_is_not_believed() {
 #[test]
 #[cfg(feature = "openblas")]
 fn children_that_crash_are_lines_in_a_report_that_is_written_all_the_same() {
+    use layerbench::doctor::Status;
+    use layerbench::machine::{Facts, Roofline};
+
     let illegal = || {
         let mut child = std::process::Command::new("sh");
         child.args(["-c", "kill -ILL $$"]);
         child
     };
-    let report = layerbench::doctor::examine(Some(&illegal), &mut |_| ());
+    // The machine's limits are not what this is about.
+    let examine = |child: &dyn Fn() -> std::process::Command| {
+        layerbench::doctor::of(Facts::read(), Roofline::default(), Some(child), &mut |_| ())
+    };
+    let report = examine(&illegal);
     let failed = report.warnings.iter().find(|told| told.code() == "probe-failed").expect("nothing could be run");
     assert!(failed.message.contains("illegal instruction"), "{}", failed.message);
     let trials = report.blas[0].trials.as_ref().expect("they were tried");
@@ -162,7 +216,7 @@ fn children_that_crash_are_lines_in_a_report_that_is_written_all_the_same() {
     assert!(!report.is_wrong(), "a crash is no wrong number");
 
     let chatter = || std::process::Command::new("true");
-    let report = layerbench::doctor::examine(Some(&chatter), &mut |_| ());
+    let report = examine(&chatter);
     let failed = report.warnings.iter().find(|told| told.code() == "probe-failed").expect("there was no answer");
     assert!(failed.message.contains("its answer cannot be read"), "{}", failed.message);
 }

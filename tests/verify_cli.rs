@@ -16,7 +16,7 @@ fn verify(args: &[&str]) -> assert_cmd::assert::Assert {
 fn wrong_fixture(folder: &Path) -> String {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/notebook_cases.json");
     let text = std::fs::read_to_string(source).expect("it is there");
-    let path = folder.join("wrong.json");
+    let path = folder.join("a wrong digit.json");
     std::fs::write(&path, text.replacen("3.26295337", "3.26295338", 1)).expect("written");
     path.display().to_string()
 }
@@ -65,8 +65,9 @@ fn a_failure_is_written_before_exit_code_1_and_its_command_repeats_it() {
         document["outcomes"].as_array().expect("a list").iter().filter(|o| o["status"] == "FAILED").collect();
     assert_eq!(failed.len(), 2, "one in each scalar type");
     let repeat = failed[0]["repeat"].as_str().expect("a command");
-    let words: Vec<&str> = repeat.split(' ').collect();
+    let words = shlex::split(repeat).expect("a shell's words");
     assert_eq!(words[..2], ["layerbench", "verify"]);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
     verify(&words[2..]).code(1).stdout(contains("0 passed, 1 failed").and(contains("Z[0,0] is 3.26295337")));
     assert_eq!(folder.path().read_dir().expect("a folder").count(), 2, "no temporary file is left");
 }

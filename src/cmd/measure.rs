@@ -195,10 +195,11 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
     let disturbed = results.cells().iter().filter(|record| record.cell.threads.get() == 1 && share(record) < OWN_CORE);
     let disturbed = disturbed.count();
     if disturbed > 0 {
-        tell!(
-            "warning: {disturbed} cells on one thread had less than {:.0}% of a core: other programs took the rest",
-            100.0 * OWN_CORE
-        );
+        let why = match Facts::read().cores.quota.filter(|&quota| quota < 1.0) {
+            Some(quota) => format!("the control group's quota is {quota:.2} cores"),
+            None => "other programs took the rest".to_owned(),
+        };
+        tell!("warning: {disturbed} cells on one thread had less than {:.0}% of a core: {why}", 100.0 * OWN_CORE);
     }
     match verdict(&results) {
         Ok(Verdict::Incorrect) => Ok(Verdict::Incorrect),

@@ -37,7 +37,7 @@ const CANDIDATES: [(&str, &[&str]); 8] = [
 /// What a child finds in `OPENBLAS_CORETYPE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Setting {
-    /// What this process has found there.
+    /// What this process has found there, the empty string too.
     AsIs(Option<String>),
     /// Nothing: the library's own choice.
     Unset,

@@ -21,8 +21,8 @@ use std::process::Command;
 
 use serde::Serialize;
 
-pub use threads::{Count, Threads};
-pub use trial::{Ratio, Status, Trial, Trials};
+pub use threads::{Asked, Count, ThreadLibrary, Threads};
+pub use trial::{OwnChoice, Ratio, Status, Trial, Trials};
 pub use warning::{Told, Warning};
 
 use crate::machine::{Depth, Facts, Roofline};
@@ -120,9 +120,11 @@ pub fn of(
         .collect();
     let usable = machine.cores.usable;
     let mut warnings = of_machine(&machine);
-    warnings.extend(of_roofline(&roofline, usable));
+    // What this leaves below all threads is nobody else's doing.
+    let quota = machine.cores.quota.filter(|&quota| quota < usable as f64);
+    warnings.extend(of_roofline(&roofline, usable, quota));
     #[cfg(feature = "openblas")]
-    let blas = vec![openblas::examine(&environment, usable, child, progress, &mut warnings)];
+    let blas = vec![openblas::examine(&environment, openblas::Limit { usable, quota }, child, progress, &mut warnings)];
     #[cfg(not(feature = "openblas"))]
     let (blas, _, _) = (Vec::new(), child, progress);
     let threads = Threads::of(&environment, usable, blas_threads(), &mut warnings);
@@ -159,10 +161,10 @@ fn of_machine(machine: &Facts) -> Vec<Warning> {
 /// All threads ought to reach nearly so many times the peak of one.
 const PEAK_SHARE: f64 = 0.85;
 
-fn of_roofline(roofline: &Roofline, threads: usize) -> Option<Warning> {
+fn of_roofline(roofline: &Roofline, threads: usize, quota: Option<f64>) -> Option<Warning> {
     let share = |scalar| Some(roofline.peak(scalar, threads)? / roofline.peak(scalar, 1)? / threads as f64);
     let share = ScalarKind::ALL.into_iter().filter_map(share).min_by(f64::total_cmp)?;
-    (share < PEAK_SHARE).then_some(Warning::PeakNotReached { threads, share })
+    (share < PEAK_SHARE).then_some(Warning::PeakNotReached { threads, share, quota })
 }
 
 /// The threads that BLAS starts with, without being asked by this program.
@@ -198,14 +200,16 @@ mod tests {
     fn a_peak_that_does_not_grow_with_the_threads_is_told() {
         let peak = |scalar, threads, gflops| Peak { isa: Isa::Portable, scalar, threads, gflops };
         let mut roofline = Roofline::default();
-        assert_eq!(of_roofline(&roofline, 2), None);
+        assert_eq!(of_roofline(&roofline, 2, None), None);
         for scalar in ScalarKind::ALL {
             roofline.peaks.extend([peak(scalar, 1, 10.0), peak(scalar, 2, 19.0)]);
         }
-        assert_eq!(of_roofline(&roofline, 2), None);
-        assert_eq!(of_roofline(&roofline, 1), None);
+        assert_eq!(of_roofline(&roofline, 2, None), None);
+        assert_eq!(of_roofline(&roofline, 1, None), None);
         roofline.peaks[3].gflops = 12.0;
-        assert_eq!(of_roofline(&roofline, 2), Some(Warning::PeakNotReached { threads: 2, share: 0.6 }));
+        let told = |quota| Some(Warning::PeakNotReached { threads: 2, share: 0.6, quota });
+        assert_eq!(of_roofline(&roofline, 2, None), told(None));
+        assert_eq!(of_roofline(&roofline, 2, Some(1.2)), told(Some(1.2)));
     }
 
     #[test]

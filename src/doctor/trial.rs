@@ -34,6 +34,15 @@ pub struct Trial {
     pub speedup: Option<Ratio>,
 }
 
+/// What the library runs where `OPENBLAS_CORETYPE` is unset, as a child found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OwnChoice {
+    /// The kernel that it reads back.
+    pub kernel: String,
+    /// How many times as fast as the kernel that runs now; `None` where it was not timed.
+    pub speedup: Option<Ratio>,
+}
+
 /// How a kernel's trial went.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "status", content = "detail", rename_all = "kebab-case")]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::trial::Ratio;
+use super::trial::{OwnChoice, Ratio};
 
 /// Something that makes results wrong, slow or misleading.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -17,23 +17,23 @@ pub enum Warning {
     /// Another kernel of the same library is faster.
     FasterKernel { kernel: String, speedup: Ratio, line: String },
     /// Too few rounds in the time that `doctor` takes: no kernel can be told from another.
-    TooBusy { rounds: usize },
+    TooBusy { rounds: usize, quota: Option<f64> },
     /// Threads that share nothing are together slower than they should be.
-    PeakNotReached { threads: usize, share: f64 },
-    /// The library runs another kernel than `OPENBLAS_CORETYPE` asks for.
-    CoretypeIgnored { asked: String, kernel: String },
+    PeakNotReached { threads: usize, share: f64, quota: Option<f64> },
+    /// The library runs another kernel than `OPENBLAS_CORETYPE` names. That need not be its own choice.
+    CoretypeIgnored { asked: String, kernel: String, own: Option<OwnChoice> },
     /// `OPENBLAS_CORETYPE` overrides the library's choice.
-    CoretypeSet { value: String },
+    CoretypeSet { value: String, own: Option<OwnChoice> },
     /// `OPENBLAS_L2_SIZE` overrides what the library knows of the cache.
     L2SizeSet { value: String },
     /// More threads than can run at once.
     Oversubscribed { who: String, threads: usize, usable: usize },
     /// Two thread pools that would be multiplied where one calls the other.
     NestedThreads { rayon: usize, blas: usize, usable: usize },
-    /// A thread count that is not a number.
-    UnreadableCount { variable: String, value: String },
+    /// A thread count that is not a number, and what the library takes from it all the same.
+    UnreadableCount { variable: String, value: String, taken: Option<usize> },
     /// Threads that were obtained and did no work.
-    ThreadsUnused { asked: usize, used: f64 },
+    ThreadsUnused { asked: usize, used: f64, quota: Option<f64> },
     /// A build without threads.
     SequentialBuild,
     /// A build whose threads belong to OpenMP.
@@ -57,34 +57,44 @@ impl Warning {
             Warning::FasterKernel { kernel, speedup, .. } => {
                 format!("OpenBLAS is {speedup} times as fast with its {kernel} kernel")
             }
-            Warning::TooBusy { rounds } => {
-                format!(
-                    "this machine is so busy that only {rounds} rounds were done: no kernel can be told from another"
-                )
+            Warning::TooBusy { rounds, .. } => {
+                format!("only {rounds} rounds were done in the time there is: no kernel can be told from another")
             }
-            Warning::PeakNotReached { threads, share } => format!(
+            Warning::PeakNotReached { threads, share, .. } => format!(
                 "{threads} threads reach {:.0}% of {threads} times the peak of one: the lines above are too low to hold results against",
                 100.0 * share
             ),
-            Warning::CoretypeIgnored { asked, kernel } => {
-                format!("OPENBLAS_CORETYPE={asked} has no effect: the library runs its {kernel} kernel")
+            Warning::CoretypeIgnored { asked, kernel, own } => {
+                let empty = if asked.is_empty() { " is empty, which is not unset, and" } else { "" };
+                format!(
+                    "OPENBLAS_CORETYPE={asked}{empty} names no kernel of this library; OpenBLAS then runs {kernel}{}",
+                    unset(own.as_ref(), kernel)
+                )
             }
-            Warning::CoretypeSet { value } => {
-                format!("OPENBLAS_CORETYPE={value} is set: the kernel is not the library's own choice")
+            Warning::CoretypeSet { value, own } => {
+                format!(
+                    "OPENBLAS_CORETYPE={value} chooses the kernel in the library's place{}",
+                    unset(own.as_ref(), value)
+                )
             }
             Warning::L2SizeSet { value } => {
                 format!("OPENBLAS_L2_SIZE={value} is set: OpenBLAS's block sizes may not fit this CPU")
             }
             Warning::Oversubscribed { who, threads, usable } => {
-                format!("{who} gives {threads} threads, and {usable} can run at once")
+                let verb = if is_variable(who) { "asks for" } else { "has" };
+                format!("{who} {verb} {threads} threads, and {usable} can run at once")
             }
             Warning::NestedThreads { rayon, blas, usable } => format!(
                 "a program that calls BLAS inside rayon gets {rayon} x {blas} threads, and {usable} can run at once"
             ),
-            Warning::UnreadableCount { variable, value } => {
-                format!("{variable}={value} is not a number of threads: it is ignored")
+            Warning::UnreadableCount { variable, value, taken } => {
+                let taken = match taken {
+                    Some(threads) => format!("the library reads {threads} from it"),
+                    None => "it is ignored".to_owned(),
+                };
+                format!("{variable}={value} is not a number of threads: {taken}")
             }
-            Warning::ThreadsUnused { asked, used } => {
+            Warning::ThreadsUnused { asked, used, .. } => {
                 format!("OpenBLAS was given {asked} threads and kept {used:.1} cores busy")
             }
             Warning::SequentialBuild => "this OpenBLAS was built without threads".into(),
@@ -112,8 +122,14 @@ impl Warning {
                 "unset OPENBLAS_CORETYPE if it is set; else install another version of OpenBLAS".into()
             }
             Warning::FasterKernel { line, .. } => line.clone(),
-            Warning::TooBusy { .. } => "run `doctor` again when nothing else runs".into(),
-            Warning::PeakNotReached { .. } => {
+            // Whoever is held back by a quota looks for other programs in vain.
+            Warning::TooBusy { quota: Some(quota), .. }
+            | Warning::PeakNotReached { quota: Some(quota), .. }
+            | Warning::ThreadsUnused { quota: Some(quota), .. } => format!(
+                "the control group's quota is {quota:.2} cores: raise it (a container's CPU limit), or ask for fewer threads"
+            ),
+            Warning::TooBusy { quota: None, .. } => "run `doctor` again when nothing else runs".into(),
+            Warning::PeakNotReached { quota: None, .. } => {
                 "run `doctor` again when nothing else runs; hyper-threads and power limits do this too".into()
             }
             Warning::CoretypeIgnored { .. } => {
@@ -130,7 +146,7 @@ impl Warning {
                 "export OPENBLAS_NUM_THREADS=1 for such a program; layerbench itself never nests them".into()
             }
             Warning::UnreadableCount { variable, .. } => format!("unset {variable}, or give it a number"),
-            Warning::ThreadsUnused { .. } => {
+            Warning::ThreadsUnused { quota: None, .. } => {
                 "look for other load on this machine; where there is none, the product is too small for more threads"
                     .into()
             }
@@ -165,6 +181,18 @@ impl Warning {
             | Warning::L2SizeSet { .. }
             | Warning::Governor { .. }
             | Warning::InstructionSetsRefused { .. } => 3,
+        }
+    }
+}
+
+/// What is known of the library's choice where the variable is unset, beside the kernel that runs now.
+fn unset(own: Option<&OwnChoice>, now: &str) -> String {
+    match own {
+        None => String::new(),
+        Some(own) if own.kernel.eq_ignore_ascii_case(now) => ", as it does unset".into(),
+        Some(OwnChoice { kernel, speedup: None }) => format!(", while unset it runs {kernel}"),
+        Some(OwnChoice { kernel, speedup: Some(speedup) }) => {
+            format!(", while unset it runs {kernel}, {speedup} times as fast")
         }
     }
 }
@@ -211,6 +239,52 @@ mod tests {
         let json = serde_json::to_value(&told).expect("plain data");
         assert_eq!(json["threads"], 64);
         assert_eq!(json["hint"], "export RAYON_NUM_THREADS=2");
-        assert_eq!(json["message"], "RAYON_NUM_THREADS gives 64 threads, and 2 can run at once");
+        assert_eq!(json["message"], "RAYON_NUM_THREADS asks for 64 threads, and 2 can run at once");
+    }
+    #[test]
+    fn a_kernel_that_was_chosen_is_held_against_the_librarys_own() {
+        let own = |kernel: &str, speedup| Some(OwnChoice { kernel: kernel.into(), speedup });
+        let ratio = Ratio { median: 1.04, interval: Some((0.97, 1.1)) };
+        let ignored = |asked: &str, own| Warning::CoretypeIgnored { asked: asked.into(), kernel: "New".into(), own };
+        let set = |own| Warning::CoretypeSet { value: "new".into(), own };
+        let names_none = "names no kernel of this library; OpenBLAS then runs New";
+        for (warning, message) in [
+            (ignored("foo", None), format!("OPENBLAS_CORETYPE=foo {names_none}")),
+            (ignored("foo", own("New", Some(ratio))), format!("OPENBLAS_CORETYPE=foo {names_none}, as it does unset")),
+            (
+                ignored("foo", own("Old", Some(ratio))),
+                format!("OPENBLAS_CORETYPE=foo {names_none}, while unset it runs Old, 1.04 (0.97-1.10) times as fast"),
+            ),
+            (
+                ignored("", own("Old", None)),
+                format!("OPENBLAS_CORETYPE= is empty, which is not unset, and {names_none}, while unset it runs Old"),
+            ),
+            (
+                set(own("Old", None)),
+                "OPENBLAS_CORETYPE=new chooses the kernel in the library's place, while unset it runs Old".to_owned(),
+            ),
+            (
+                set(own("New", None)),
+                "OPENBLAS_CORETYPE=new chooses the kernel in the library's place, as it does unset".to_owned(),
+            ),
+        ] {
+            assert_eq!(warning.message(), message);
+        }
+    }
+
+    #[test]
+    fn what_a_quota_explains_is_not_put_on_other_programs() {
+        let of = |quota| {
+            [
+                Warning::TooBusy { rounds: 3, quota },
+                Warning::PeakNotReached { threads: 2, share: 0.5, quota },
+                Warning::ThreadsUnused { asked: 2, used: 1.0, quota },
+            ]
+        };
+        for (without, with) in of(None).into_iter().zip(of(Some(1.25))) {
+            assert!(with.hint().contains("quota is 1.25 cores"), "{}", with.hint());
+            assert!(!without.hint().contains("quota"), "{}", without.hint());
+            assert!(!with.hint().contains("else runs") && !with.hint().contains("other load"), "{}", with.hint());
+        }
     }
 }

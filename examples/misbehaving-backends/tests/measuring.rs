@@ -77,7 +77,7 @@ fn a_child_that_hangs_is_ended_in_time() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("records.jsonl");
     let mut command = program();
-    command.args(QUICK).args(["-e", "hanging", "--timeout", "8", "-o"]).arg(&path).assert().code(2);
+    command.args(QUICK).args(["-e", "hanging", "--timeout", "3", "-o"]).arg(&path).assert().code(2);
     assert_eq!(of(&cells(&path), "hanging")["outcome"]["failed"]["cause"], "timeout");
 }
 
@@ -103,9 +103,11 @@ fn wasted_work_shows_as_slower() {
     let workload = folder.path().join("workload.toml");
     let text = "[[workload]]\nname = 'tens'\nlayers = [1000, 20, 10]\nbatch = 100\ninit = 'he'\n";
     std::fs::write(&workload, text).expect("written");
+    let is_soak = std::env::var_os("LAYERBENCH_SOAK").is_some();
     let measure = |path: &Path| {
         program()
-            .args(["measure", "-s", "f64", "-m", "forward", "-e", "steady|wasteful", "--rounds", "21", "--workloads"])
+            .args(["measure", "-s", "f64", "-m", "forward", "-e", "steady|wasteful", "--rounds", "21"])
+            .args(["--sample-ms", if is_soak { "20" } else { "10" }, "--workloads"])
             .arg(&workload)
             .arg("-o")
             .arg(path)
@@ -129,7 +131,7 @@ fn wasted_work_shows_as_slower() {
     let ratio = median(&ratios);
     assert!(ratio > 1.04 && ratio < 1.3, "10% more work took {ratio:.3} times the CPU time: {ratios:.3?}");
 
-    if std::env::var_os("LAYERBENCH_SOAK").is_some() {
+    if is_soak {
         let told = (0..10).filter(|run| {
             let path = folder.path().join(format!("{run}.jsonl"));
             measure(&path);
