@@ -1,15 +1,13 @@
 //! The measuring engine: runs cells that compete in rounds of balanced order, one parked child each. It keeps no files and judges nothing.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::cell::Cell;
 use super::order;
 use super::process::Child;
-use super::protocol::{Cause, Failure, Prepared, Reply, Request, Sample, Task};
+use super::protocol::{Cause, Failure, Prepared, Reply, Request, Sample, Subject, Task};
 use super::record::{Child as ChildKind, Measured, Outcome};
-use crate::scalar::ScalarKind;
 
 /// How a run measures.
 #[derive(Clone, Debug)]
@@ -56,8 +54,8 @@ pub enum Event<'a> {
 /// Measures the groups of one run.
 pub struct Measurer {
     settings: Settings,
-    /// Backend, scalar type and thread count of children that passed verification in this run: the next ones need not repeat it.
-    verified: Vec<(String, ScalarKind, NonZeroUsize)>,
+    /// What was verified in this run, and how that went: each once, in a child of its own.
+    verified: Vec<(Subject, Result<(), Failure>)>,
 }
 
 /// A child and what is known of it.
@@ -131,21 +129,36 @@ impl Measurer {
     }
 
     fn prepare<'a>(&mut self, cell: &'a Cell, kind: ChildKind) -> Result<Contender<'a>, Failure> {
+        self.verify(cell)?;
         let (mut child, start) = Child::start(&self.settings.program, cell, self.settings.timeout)?;
         let sample_ns = u64::try_from(self.settings.sample.as_nanos()).unwrap_or(u64::MAX);
-        let key = (cell.backend.clone(), cell.scalar, cell.threads);
-        let verify = !self.verified.contains(&key);
-        let task = Task { cell: cell.clone(), verify, sample_ns, flush_bytes: self.settings.flush_bytes };
+        let task = Task { cell: cell.clone(), sample_ns, flush_bytes: self.settings.flush_bytes };
         match child.ask(&Request::Prepare(task), "preparation", self.settings.timeout)? {
             Reply::Ready(prepared) => {
-                if verify {
-                    self.verified.push(key);
-                }
                 let samples = Vec::with_capacity(self.settings.rounds);
                 Ok(Contender { cell, kind, start, prepared, samples, child: Ok(child) })
             }
             other => Err(unexpected(&other)),
         }
+    }
+
+    /// Whether the cell's backend computes rightly in its scalar type on its threads.
+    fn verify(&mut self, cell: &Cell) -> Result<(), Failure> {
+        let Cell { backend, scalar, threads, .. } = cell;
+        let subject = Subject { backend: backend.clone(), scalar: *scalar, threads: *threads };
+        if let Some((_, verdict)) = self.verified.iter().find(|(known, _)| *known == subject) {
+            return verdict.clone();
+        }
+        let ask = |request| {
+            let (mut child, _) = Child::start(&self.settings.program, cell, self.settings.timeout)?;
+            match child.ask(&request, "verification", self.settings.timeout)? {
+                Reply::Verified => Ok(()),
+                other => Err(unexpected(&other)),
+            }
+        };
+        let verdict = ask(Request::Verify(subject.clone()));
+        self.verified.push((subject, verdict.clone()));
+        verdict
     }
 }
 

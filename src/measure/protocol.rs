@@ -2,16 +2,21 @@
 //! standard output. Private to one version of the program; what lasts is in `record`.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
 
 use super::cell::Cell;
+use crate::scalar::ScalarKind;
 
 /// From the parent.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Request {
-    /// Get ready to sample this cell. Comes first and once.
+    /// Verify a backend, and end. Comes alone: what verification leaves behind, such as memory and warm threads, would be in the figures of
+    /// a cell.
+    Verify(Subject),
+    /// Get ready to sample. Comes first and once.
     Prepare(Task),
     /// Take one sample.
     Sample,
@@ -19,13 +24,20 @@ pub(super) enum Request {
     Finish,
 }
 
+/// What is verified.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Subject {
+    pub backend: String,
+    pub scalar: ScalarKind,
+    pub threads: NonZeroUsize,
+}
+
 /// What to sample, and how.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Task {
     pub cell: Cell,
-    /// Whether to verify the backend; a child of this run has passed otherwise.
-    pub verify: bool,
     /// How long a sample should take, about.
     pub sample_ns: u64,
     /// Before each sample, walk over that many bytes; a sample is one pass then.
@@ -38,13 +50,15 @@ pub(super) struct Task {
 pub(super) enum Reply {
     /// The process has started. Comes unasked.
     Started,
-    /// Verified, planned, calibrated and quiet.
+    /// The last word: nothing that it computes was found to be wrong.
+    Verified,
+    /// Planned, calibrated and quiet.
     Ready(Prepared),
     /// One sample, and quiet again.
     Sampled(Sample),
     /// The last word.
     Finished {
-        /// The most memory that was resident, with data, without verification; none where the system does not tell.
+        /// The most memory that was resident, with the data; none where the system does not tell.
         peak_memory_bytes: Option<u64>,
     },
     /// It cannot go on.

@@ -126,11 +126,11 @@ pub struct Measured {
     pub start_ns: u64,
     /// Opening the engine.
     pub open_ns: u64,
-    /// Planning the layers, with everything that is allocated once.
+    /// Planning the layers, with everything that is allocated once; no pass.
     pub plan_ns: u64,
-    /// The first pass of the process.
+    /// The first pass of the phase in a fresh process; of `backward` without the forward pass before it.
     pub first_ns: u64,
-    /// The most memory that was resident, with the data, without verification; none where the system does not tell.
+    /// The most memory that was resident, with the data; none where the system does not tell, and where caches were flushed.
     pub peak_memory_bytes: Option<u64>,
     /// Passes of one sample.
     pub repeats: u64,
