@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
         deadline: None,
     };
     let mut records = Vec::new();
-    Run { settings, machine: &machine.id, earlier: None, lines: false }.measure(&cells, &mut |new| {
+    Run { settings, machine: &machine.id, earlier: None, lines: false }.measure(&cells, &mut |new, _limits| {
         records.extend(new.into_iter().map(Record::Cell));
         Ok(())
     })?;
@@ -76,6 +76,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     let failures = failures(&results);
     let Some(overall) = rankings.first() else { bail!("no backend could be measured: {failures}") };
     write!(out, "{}", report::overview(&results, overall))?;
+    write!(out, "{}", report::above_the_limit(&results))?;
     writeln!(out, "\n{}", report::noise(results.noise(Kind::Twins)))?;
     writeln!(out, "\n{}", report::sentence(overall))?;
     if !failures.is_empty() {

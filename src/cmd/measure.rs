@@ -134,7 +134,8 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
         counts.retain(|&count| count <= cores().get());
         let flush_bytes = args.cold_cache.then(|| flush_bytes(&facts));
         eprintln!("measuring what this machine can do");
-        let found = doctor::of(facts, Roofline::measure(&counts, Depth::Full), None, &mut |_| {});
+        let roofline = Roofline::measure(&counts, Depth::Full, &mut |_| {});
+        let found = doctor::of(facts, roofline, None, &mut |_| {});
         for told in &found.warnings {
             eprintln!("warning: {}\n         -> {}", told.message, told.hint);
         }
@@ -148,7 +149,8 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
             deadline,
         };
         let run = Run { settings, machine: &id, earlier: Some(earlier), lines: true };
-        let unmeasured = run.measure(&missing, &mut |new| keep(new.into_iter().map(Record::Cell).collect()))?;
+        let unmeasured =
+            run.measure(&missing, &mut |new, _limits| keep(new.into_iter().map(Record::Cell).collect()))?;
         if unmeasured > 0 {
             eprintln!("out of time: {unmeasured} cells are left; run the same command again to go on");
         }
@@ -157,6 +159,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     let mut results = Results::new(records);
     results.retain(|record| wanted.iter().any(|cell| record.is_of(cell, args.cold_cache, &id)));
     write!(out, "{}", Format::Text.render(&report::cells(&results)))?;
+    write!(out, "{}", report::above_the_limit(&results))?;
     let share = |record| results.summary(record).map_or(1.0, |summary| summary.busy_threads);
     let disturbed = results.cells().iter().filter(|record| record.cell.threads.get() == 1 && share(record) < OWN_CORE);
     let disturbed = disturbed.count();

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::measure::engine::{Event, Finished, Measurer, Settings};
-use crate::measure::record::{CellRecord, Child, Outcome, SCHEMA, Tool};
+use crate::measure::engine::{Event, Finished, Measurer, Rounds, Settings};
+use crate::measure::record::{CellRecord, Child, Limits, Outcome, SCHEMA, Tool};
 use crate::measure::{Cell, Pairs, groups};
 
 /// One run of the engine over cells.
@@ -24,12 +24,12 @@ pub(crate) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Measures `cells`, handing the records of each group to `keep` as soon as they are final. Answers how many cells the deadline left
+    /// Measures `cells`, handing the records of each group, and the limits that were read in its rounds, to `keep` as soon as they are final. Answers how many cells the deadline left
     /// unmeasured.
     pub(crate) fn measure(
         self,
         cells: &[Cell],
-        keep: &mut dyn FnMut(Vec<CellRecord>) -> anyhow::Result<()>,
+        keep: &mut dyn FnMut(Vec<CellRecord>, Vec<Limits>) -> anyhow::Result<()>,
     ) -> anyhow::Result<usize> {
         let command = command();
         let cold_cache = self.settings.flush_bytes.is_some();
@@ -54,11 +54,20 @@ impl Run<'_> {
                 children.extend(pairs.echoes());
             }
             // The bar is drawn when something has happened, never by a clock: that would take time from whoever is sampled.
-            let mut watch = |event: Event<'_>| match event {
+            let mut watch = |event: Event<'_>| {
+                match event {
                 Event::Preparing(cell) => bar.set_message(cell.to_string()),
                 Event::Done(units) => bar.inc(units),
+                Event::NoLimit(failure) => bar.suspend(|| {
+                    eprintln!(
+                        "warning: the machine's limits could not be read beside these cells: {}\n         -> their share of the roofline \
+                         comes from what was measured before the first cell",
+                        failure.message
+                    );
+                }),
+            }
             };
-            let (done, in_time) = measurer.measure(&children, &mut watch);
+            let Rounds { finished: done, limits, in_time } = measurer.measure(&children, &mut watch);
             let record = |Finished { cell, child, rounds_started_unix_ms, outcome }| CellRecord {
                 schema: SCHEMA,
                 cell,
@@ -77,7 +86,7 @@ impl Run<'_> {
                 (record.child == Child::First && record.measured().is_some()).then(|| record.cell.clone())
             };
             pairs.measured(records.iter().filter_map(good));
-            keep(records)?;
+            keep(records, limits)?;
             if self.lines && bar.is_hidden() {
                 lines.iter().for_each(|line| eprintln!("{line}"));
             }

@@ -45,6 +45,9 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     }
     if args.cells {
         write!(out, "{}", args.format.render(&report::cells(&results)))?;
+        if matches!(args.format, Format::Text | Format::Markdown) {
+            write!(out, "{}", report::above_the_limit(&results))?;
+        }
         return Ok(Verdict::Fine);
     }
     if are_several(&results) {

@@ -102,9 +102,8 @@ pub struct Hdf5 {
 /// roofline is measured.
 pub fn examine(child: Option<&dyn Fn() -> Command>, progress: &mut dyn FnMut(&str)) -> Report {
     let machine = Facts::read();
-    progress("peak and bandwidth");
     let depth = if child.is_some() { Depth::Full } else { Depth::Brief };
-    let roofline = Roofline::measure(&[1, machine.cores.usable], depth);
+    let roofline = Roofline::measure(&[1, machine.cores.usable], depth, progress);
     of(machine, roofline, child, progress)
 }
 
@@ -159,10 +158,11 @@ fn of_machine(machine: &Facts) -> Vec<Warning> {
 /// All threads ought to reach nearly so many times the peak of one.
 const PEAK_SHARE: f64 = 0.85;
 
-fn of_roofline(roofline: &Roofline, threads: usize) -> Option<Warning> {
+fn of_roofline(roofline: &Roofline, threads: usize) -> Vec<Warning> {
     let share = |scalar| Some(roofline.peak(scalar, threads)? / roofline.peak(scalar, 1)? / threads as f64);
-    let share = ScalarKind::ALL.into_iter().filter_map(share).min_by(f64::total_cmp)?;
-    (share < PEAK_SHARE).then_some(Warning::PeakNotReached { threads, share })
+    let share = ScalarKind::ALL.into_iter().filter_map(share).min_by(f64::total_cmp);
+    let low = share.filter(|&share| share < PEAK_SHARE).map(|share| Warning::PeakNotReached { threads, share });
+    low.into_iter().chain(roofline.gaps.iter().cloned().map(|gap| Warning::LimitUnknown { gap })).collect()
 }
 
 /// The threads that BLAS starts with, without being asked by this program.
@@ -198,14 +198,17 @@ mod tests {
     fn a_peak_that_does_not_grow_with_the_threads_is_told() {
         let peak = |scalar, threads, gflops| Peak { isa: Isa::Portable, scalar, threads, gflops };
         let mut roofline = Roofline::default();
-        assert_eq!(of_roofline(&roofline, 2), None);
+        assert_eq!(of_roofline(&roofline, 2), []);
         for scalar in ScalarKind::ALL {
             roofline.peaks.extend([peak(scalar, 1, 10.0), peak(scalar, 2, 19.0)]);
         }
-        assert_eq!(of_roofline(&roofline, 2), None);
-        assert_eq!(of_roofline(&roofline, 1), None);
+        assert_eq!(of_roofline(&roofline, 2), []);
+        assert_eq!(of_roofline(&roofline, 1), []);
         roofline.peaks[3].gflops = 12.0;
-        assert_eq!(of_roofline(&roofline, 2), Some(Warning::PeakNotReached { threads: 2, share: 0.6 }));
+        roofline.gaps.push("the rest: no memory".into());
+        let warnings = of_roofline(&roofline, 2);
+        assert_eq!(warnings[0], Warning::PeakNotReached { threads: 2, share: 0.6 });
+        assert_eq!(Told::from(warnings[1].clone()).message, "not measured: the rest: no memory");
     }
 
     #[test]

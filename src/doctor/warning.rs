@@ -20,6 +20,8 @@ pub enum Warning {
     TooBusy { rounds: usize },
     /// Threads that share nothing are together slower than they should be.
     PeakNotReached { threads: usize, share: f64 },
+    /// A part of the roofline could not be measured.
+    LimitUnknown { gap: String },
     /// The library runs another kernel than `OPENBLAS_CORETYPE` asks for.
     CoretypeIgnored { asked: String, kernel: String },
     /// `OPENBLAS_CORETYPE` overrides the library's choice.
@@ -66,6 +68,7 @@ impl Warning {
                 "{threads} threads reach {:.0}% of {threads} times the peak of one: the lines above are too low to hold results against",
                 100.0 * share
             ),
+            Warning::LimitUnknown { gap } => format!("not measured: {gap}"),
             Warning::CoretypeIgnored { asked, kernel } => {
                 format!("OPENBLAS_CORETYPE={asked} has no effect: the library runs its {kernel} kernel")
             }
@@ -116,6 +119,9 @@ impl Warning {
             Warning::PeakNotReached { .. } => {
                 "run `doctor` again when nothing else runs; hyper-threads and power limits do this too".into()
             }
+            Warning::LimitUnknown { .. } => {
+                "results that need it have no share of the roofline; give this program more memory and threads".into()
+            }
             Warning::CoretypeIgnored { .. } => {
                 "unset OPENBLAS_CORETYPE, or take one of the names that `doctor` lists as timed".into()
             }
@@ -160,6 +166,7 @@ impl Warning {
             | Warning::OpenMpBuild
             | Warning::QuotaBelowCores { .. }
             | Warning::TooBusy { .. }
+            | Warning::LimitUnknown { .. }
             | Warning::PeakNotReached { .. } => 2,
             Warning::CoretypeSet { .. }
             | Warning::L2SizeSet { .. }

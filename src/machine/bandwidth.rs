@@ -2,21 +2,10 @@
 //!
 //! Integers, since their sum is the same in any order: the widest loads may be used, and the result proves that every word was read.
 
+use super::buffer::Line;
 use super::isa::Isa;
 
-/// A cache line: aligned, so that no load straddles two.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-pub struct Line([u64; 8]);
-
-/// `bytes` of memory, each word its own index: touched, so that its pages exist.
-pub fn buffer(bytes: usize) -> Vec<Line> {
-    (0..bytes as u64 / size_of::<Line>() as u64)
-        .map(|line| Line(std::array::from_fn(|word| 8 * line + word as u64)))
-        .collect()
-}
-
-/// The sum of the words of [`buffer`]'s first `lines` lines, modulo 2^64.
+/// The sum of the words of the first `lines` lines of a buffer whose words are their own indices, modulo 2^64.
 #[cfg(test)]
 pub fn expected_sum(lines: usize) -> u64 {
     let words = 8 * lines as u128;
@@ -106,11 +95,12 @@ unsafe fn avx512(lines: &[Line]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::buffer::{Buffer, Pages};
 
     #[test]
     fn every_word_is_read() {
-        let lines = buffer(1000 * 64 + 63);
-        assert_eq!(lines.len(), 1000);
+        let mut lines = Buffer::new(1000 * 64, Pages::Small).expect("there is memory");
+        lines.touch();
         let reader = Reader::widest();
         for count in [0, 1, 7, 8, 9, 999, 1000] {
             assert_eq!(reader.sum(&lines[..count]), expected_sum(count), "{count} lines");

@@ -1,13 +1,15 @@
-//! The measured child: plans, calibrates, then takes a sample whenever the parent says so; or verifies, and nothing else. It decides nothing.
+//! The measured child: plans, calibrates, then takes a sample whenever the parent says so; or verifies and does
+//! nothing else; or reads a limit of the machine at the same moments. It decides nothing.
 
 use std::hint::black_box;
 use std::io::{BufRead, Write};
 use std::time::{Duration, Instant};
 
-use super::protocol::{Cause, Failure, Prepared, Reply, Request, Sample, Subject, Task};
+use super::protocol::{Cause, Failure, GaugeTask, Prepared, Reply, Request, Sample, Subject, Task};
 use super::{Job, QUIET_LIMIT, cpu_time, environment, wait_until_quiet};
 use crate::backend::Registry;
 use crate::error::{Error, Result};
+use crate::machine::Gauge;
 use crate::scalar::{Scalar, ScalarKind};
 use crate::verify::{expect_verified, fixture};
 
@@ -29,6 +31,7 @@ pub(crate) fn serve(registry: &Registry, requests: impl BufRead, replies: impl W
                 Err(failure) => Reply::Failed(failure),
             });
         }
+        Some(Request::Gauge(task)) => return serve_gauge(task, &mut line),
         Some(other) => return line.reply(&Reply::Failed(failure(Cause::Protocol, format!("{other:?} came first")))),
         None => return Ok(()),
     };
@@ -56,10 +59,25 @@ fn serve_as<T: Scalar>(
                 Err(error) => return line.reply(&Reply::Failed(error.into())),
             },
             Request::Finish => return line.reply(&Reply::Finished { peak_memory_bytes: sampler.peak_memory() }),
-            Request::Prepare(_) | Request::Verify(_) => {
-                return line.reply(&Reply::Failed(failure(Cause::Protocol, "it was prepared already".into())));
-            }
+            other => return line.reply(&Reply::Failed(failure(Cause::Protocol, format!("{other:?} came too late")))),
         }
+    }
+    Ok(())
+}
+
+/// Until its requests end: there is nothing to say at the end.
+fn serve_gauge(task: GaugeTask, line: &mut Line<impl BufRead, impl Write>) -> std::io::Result<()> {
+    let mut gauge = match Gauge::new(task.scalar, task.threads, task.bytes_per_thread) {
+        Ok(gauge) => gauge,
+        Err(error) => return line.reply(&Reply::Failed(error.into())),
+    };
+    line.reply(&Reply::GaugeReady)?;
+    while let Some(request) = line.request()? {
+        let reply = match request {
+            Request::Sample => gauge.read().map_or_else(|error| Reply::Failed(error.into()), Reply::Gauged),
+            other => Reply::Failed(failure(Cause::Protocol, format!("{other:?} came too late"))),
+        };
+        line.reply(&reply)?;
     }
     Ok(())
 }

@@ -1,13 +1,15 @@
-//! The measuring engine: runs cells that compete in rounds of balanced order, one parked child each. It keeps no files and judges nothing.
+//! The measuring engine: runs cells that compete in rounds of balanced order, one parked child each, and in the same rounds reads the
+//! limits that they are held against. It keeps no files and judges nothing.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::cell::Cell;
+use super::gauges::Gauge;
 use super::order;
 use super::process::Child;
 use super::protocol::{Cause, Failure, Prepared, Reply, Request, Sample, Subject, Task};
-use super::record::{Child as ChildKind, Measured, Outcome};
+use super::record::{Child as ChildKind, Limits, Measured, Outcome};
 
 /// How a run measures.
 #[derive(Clone, Debug)]
@@ -42,11 +44,24 @@ pub struct Finished {
     pub outcome: Outcome,
 }
 
+/// What the rounds of a group gave.
+#[derive(Clone, Debug, Default)]
+pub struct Rounds {
+    /// The children that are through.
+    pub finished: Vec<Finished>,
+    /// The limits that the group's cells are held against, one value a round; those that were read in every round.
+    pub limits: Vec<Limits>,
+    /// Whether the rounds took place: the deadline may come before, and then there are failures at the most.
+    pub in_time: bool,
+}
+
 /// What happens meanwhile, for a display of progress.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
     /// A child is being prepared.
     Preparing(&'a Cell),
+    /// A limit could not be read in these rounds, for this reason.
+    NoLimit(&'a Failure),
     /// One unit of work is over: a child is ready (or failed), or a sample is taken (or will not be).
     Done(u64),
 }
@@ -80,48 +95,58 @@ impl Measurer {
         (children * (self.settings.rounds + 1)) as u64
     }
 
-    /// Measures children in the same rounds: those of a group of cells that compete, and further ones. Answers what is final, and whether they
-    /// were measured: the deadline may come before, and then there are failures at the most.
-    pub fn measure(
-        &mut self,
-        children: &[(Cell, ChildKind)],
-        watch: &mut dyn FnMut(Event<'_>),
-    ) -> (Vec<Finished>, bool) {
+    /// Measures children in the same rounds: those of a group of cells that compete, and further ones. The limits are those of the
+    /// group's cells.
+    pub fn measure(&mut self, children: &[(Cell, ChildKind)], watch: &mut dyn FnMut(Event<'_>)) -> Rounds {
         let rounds_started_unix_ms = unix_ms();
-        let (mut finished, mut contenders) = (Vec::new(), Vec::new());
+        let (mut rounds, mut contenders) = (Rounds::default(), Vec::new());
         for (cell, child) in children {
             if self.is_over() {
-                return (finished, false);
+                return rounds;
             }
             watch(Event::Preparing(cell));
             match self.prepare(cell, *child) {
                 Ok(contender) => contenders.push(contender),
                 Err(failure) => {
                     let (cell, child, outcome) = (cell.clone(), *child, Outcome::Failed(failure));
-                    finished.push(Finished { cell, child, rounds_started_unix_ms, outcome });
+                    rounds.finished.push(Finished { cell, child, rounds_started_unix_ms, outcome });
                     watch(Event::Done(self.settings.rounds as u64));
                 }
             }
             watch(Event::Done(1));
         }
+        let of_the_group = contenders.iter().filter(|contender| contender.kind == ChildKind::First);
+        let mut gauges = Gauge::of(of_the_group.map(|contender| contender.cell), &self.settings);
         for round in 0..self.settings.rounds {
             if self.is_over() && round < FEWEST_ROUNDS {
-                return (finished, false);
+                return rounds;
             }
             if self.is_over() {
                 break;
             }
-            for turn in order::of_round(round, contenders.len()) {
-                contenders[turn].sample(self.settings.timeout);
-                watch(Event::Done(1));
+            for turn in order::of_round(round, contenders.len() + gauges.len()) {
+                match contenders.get_mut(turn) {
+                    Some(contender) => {
+                        contender.sample(self.settings.timeout);
+                        watch(Event::Done(1));
+                    }
+                    None => gauges[turn - contenders.len()].read(&self.settings),
+                }
+            }
+        }
+        for gauge in gauges {
+            match gauge.finish() {
+                Ok(limits) => rounds.limits.push(limits),
+                Err(failure) => watch(Event::NoLimit(&failure)),
             }
         }
         for contender in contenders {
             let (cell, child) = (contender.cell.clone(), contender.kind);
             let outcome = contender.finish(self.settings.timeout);
-            finished.push(Finished { cell, child, rounds_started_unix_ms, outcome });
+            rounds.finished.push(Finished { cell, child, rounds_started_unix_ms, outcome });
         }
-        (finished, true)
+        rounds.in_time = true;
+        rounds
     }
 
     fn is_over(&self) -> bool {
@@ -199,7 +224,7 @@ impl Contender<'_> {
     }
 }
 
-fn unexpected(reply: &Reply) -> Failure {
+pub(super) fn unexpected(reply: &Reply) -> Failure {
     Failure { cause: Cause::Protocol, message: format!("it answered {reply:?}, which nobody had asked for") }
 }
 

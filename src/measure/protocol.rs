@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use serde::{Deserialize, Serialize};
 
 use super::cell::Cell;
+use crate::machine::Limit;
 use crate::scalar::ScalarKind;
 
 /// From the parent.
@@ -16,9 +17,11 @@ pub(super) enum Request {
     /// Verify a backend, and end. Comes alone: what verification leaves behind, such as memory and warm threads, would be in the figures of
     /// a cell.
     Verify(Subject),
-    /// Get ready to sample. Comes first and once.
+    /// Get ready to sample a cell. Comes first and once.
     Prepare(Task),
-    /// Take one sample.
+    /// Get ready to read a limit. Comes first and once, in place of the other.
+    Gauge(GaugeTask),
+    /// Take one sample, or one reading.
     Sample,
     /// Say how much memory it took, and end.
     Finish,
@@ -44,6 +47,15 @@ pub(super) struct Task {
     pub flush_bytes: Option<usize>,
 }
 
+/// Which limit to read: the peak of a scalar type, and the bandwidth of a working set.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GaugeTask {
+    pub scalar: ScalarKind,
+    pub threads: NonZeroUsize,
+    pub bytes_per_thread: u64,
+}
+
 /// From the child.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -54,6 +66,10 @@ pub(super) enum Reply {
     Verified,
     /// Planned, calibrated and quiet.
     Ready(Prepared),
+    /// The limit was read once, and can be read again.
+    GaugeReady,
+    /// One reading.
+    Gauged(Limit),
     /// One sample, and quiet again.
     Sampled(Sample),
     /// The last word.

@@ -2,6 +2,7 @@
 //! the format for readers in other languages. Files are in `journal`.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ pub use super::protocol::{Cause, Failure};
 use crate::data::Sha256;
 use crate::machine::{Facts, Roofline};
 use crate::measure::{Cell, environment};
+use crate::scalar::ScalarKind;
 
 /// The version of the format; every line carries it. It changes when a field is added, goes, or changes its meaning.
 pub const SCHEMA: u32 = 2;
@@ -140,6 +142,22 @@ pub struct Measured {
     pub cpu_ns: Vec<u64>,
     /// Samples after which the process did not come to rest in time: the next one's neighbours may have been disturbed.
     pub restless: u32,
+}
+
+/// The limits that some cells are held against, read in the same rounds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// The scalar type of the peak.
+    pub scalar: ScalarKind,
+    /// The number of threads that computed and read at once.
+    pub threads: NonZeroUsize,
+    /// What each thread read over and over: the cells' footprint per thread ([`Cell::bytes_per_thread`]).
+    pub bytes_per_thread: u64,
+    /// The rate of multiply-add in each round, in 10^9 operations per second, all threads together.
+    pub peak_gflops: Vec<f64>,
+    /// The rate of reading in each round, in 10^9 bytes per second, all threads together.
+    pub gb_per_s: Vec<f64>,
 }
 
 impl CellRecord {

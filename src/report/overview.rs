@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::table::{three_digits, time};
+use super::table::{percent, three_digits, time};
 use crate::compare::Results;
 use crate::compare::ranking::{Place, Ranking};
 use crate::measure::record::CellRecord;
@@ -33,7 +33,7 @@ pub fn overview(results: &Results, ranking: &Ranking) -> String {
             let summary = results.cells().iter().find(is_here).and_then(|record| results.summary(record));
             summary.map_or("failed".into(), |summary| {
                 let spread = 100.0 * summary.deviation_ns / summary.time_ns;
-                let share = summary.roofline_share.map_or(String::new(), |share| format!(", {:.0}%", 100.0 * share));
+                let share = summary.roofline_share.map_or(String::new(), |share| format!(", {}", percent(share)));
                 format!("{} ±{spread:.0}%\n{} GFLOP/s{share}", time(summary.time_ns), three_digits(summary.gflops))
             })
         }));
