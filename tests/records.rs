@@ -5,11 +5,12 @@ use std::num::NonZeroUsize;
 use layerbench::compare::difference::{Verdict, differences};
 use layerbench::compare::ranking::rank;
 use layerbench::compare::{Kind, Results};
-use layerbench::machine::{Facts, Roofline};
+use layerbench::machine::{Facts, Isa, Pages, Peak, Point, Roofline};
 use layerbench::measure::record::{CellRecord, Child, Machine, Measured, Outcome, Record, SCHEMA, Tool};
 use layerbench::measure::statistics::{median, median_interval, quantile};
 use layerbench::measure::{Cell, journal};
 use layerbench::network::NumpyRandom;
+use layerbench::report;
 use layerbench::workload::{Phase, Workload};
 use layerbench::{Error, ScalarKind};
 use proptest::prelude::*;
@@ -396,4 +397,26 @@ fn only_shared_cells_count_and_ties_are_marked() {
     assert!((last.score / 4.0 - 1.0).abs() < 0.15 && !last.is_tied(), "{last:?}");
     assert!(ranking.places[1].is_tied(), "{ranking:?}");
     assert!(rank(&Results::new([])).is_empty());
+}
+
+#[test]
+fn a_share_above_the_limit_is_shown_marked_and_explained() {
+    let shown = |gflops: f64| {
+        let roofline = Roofline {
+            peaks: vec![Peak { isa: Isa::Portable, scalar: ScalarKind::F64, threads: 1, gflops }],
+            curve: vec![Point { bytes: 1 << 20, threads: 1, pages: Pages::Small, gb_per_s: 1e9 }],
+            gaps: Vec::new(),
+        };
+        let machine = Machine::new(Facts::read(), roofline);
+        let results = Results::new([Record::Machine(machine), record("a", 0, vec![1_000_000; 6], Child::First)]);
+        let share = results.summary(&results.cells()[0]).and_then(|summary| summary.roofline_share);
+        let table = report::Format::Markdown.render(&report::cells(&results));
+        (share.expect("there are limits"), table, report::above_the_limit(&results))
+    };
+    let (share, table, sentence) = shown(1e6);
+    assert!(share < 1.0 && !table.contains('!') && sentence.is_empty(), "{table}{sentence}");
+    // A limit that the cell exceeds: by how much is shown, and nothing is cut.
+    let (above, table, sentence) = shown(1e6 * share / 1.18);
+    assert!((above - 1.18).abs() < 1e-9, "{above}");
+    assert!(table.contains("| 118% ! |") && sentence.contains("`!`: faster than the limit"), "{table}{sentence}");
 }

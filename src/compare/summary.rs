@@ -64,3 +64,92 @@ fn usual(limits: &Limits) -> Option<(f64, f64)> {
     let usual = |rates: &[f64]| (!rates.is_empty()).then(|| median(rates));
     Some((usual(&limits.peak_gflops)?, usual(&limits.gb_per_s)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use super::*;
+    use crate::machine::{Facts, Isa, Pages, Peak, Point, Roofline};
+    use crate::measure::Cell;
+    use crate::measure::record::{Child, Outcome, SCHEMA, Tool};
+    use crate::workload::{Phase, Workload};
+
+    /// A pass takes a microsecond.
+    fn record(cold_cache: bool) -> CellRecord {
+        let cell = Cell {
+            phase: Phase::Step,
+            backend: "a".into(),
+            workload: Workload::find("l-layer").expect("embedded"),
+            scalar: ScalarKind::F64,
+            threads: NonZeroUsize::new(2).expect("not zero"),
+        };
+        let measured = Measured {
+            library: "none".into(),
+            threads_got: 2,
+            environment: [].into(),
+            data_sha256: String::new(),
+            start_ns: 1,
+            open_ns: 1,
+            plan_ns: 1,
+            first_ns: 1,
+            peak_memory_bytes: None,
+            repeats: 1,
+            wall_ns: vec![1000; 6],
+            cpu_ns: vec![1000; 6],
+            restless: 0,
+        };
+        CellRecord {
+            schema: SCHEMA,
+            cell,
+            child: Child::First,
+            cold_cache,
+            machine: String::new(),
+            tool: Tool::this(),
+            command: Vec::new(),
+            rounds_started_unix_ms: 0,
+            outcome: Outcome::Measured(measured),
+        }
+    }
+
+    /// What the limit is taken for.
+    fn limit(record: &CellRecord, machine: Option<&Machine>, limits: Option<&Limits>) -> Option<f64> {
+        let measured = record.measured().expect("measured");
+        let summary = Summary::new(record, &[measured], machine, limits);
+        summary.roofline_share.map(|share| summary.gflops / share)
+    }
+
+    fn machine(points: &[(u64, f64)]) -> Machine {
+        let curve = points.iter().map(|&(bytes, gb_per_s)| Point { bytes, threads: 2, pages: Pages::Small, gb_per_s });
+        let peak = Peak { isa: Isa::Portable, scalar: ScalarKind::F64, threads: 2, gflops: 1e9 };
+        Machine::new(Facts::read(), Roofline { peaks: vec![peak], curve: curve.collect(), gaps: Vec::new() })
+    }
+
+    #[test]
+    fn the_limit_is_that_of_the_cells_own_rounds_else_that_of_its_footprint_else_none() {
+        let record = record(false);
+        let workload = &record.cell.workload;
+        let intensity = workload.flops(Phase::Step) / workload.bytes::<f64>(Phase::Step);
+        let limits = |peak: &[f64], rate: &[f64]| Limits {
+            scalar: ScalarKind::F64,
+            threads: record.cell.threads,
+            bytes_per_thread: record.cell.bytes_per_thread(false),
+            peak_gflops: peak.to_vec(),
+            gb_per_s: rate.to_vec(),
+        };
+        let near = |found: Option<f64>, expected: f64| {
+            assert!(found.is_some_and(|found| (found / expected - 1.0).abs() < 1e-12), "{found:?}, not {expected}");
+        };
+        // Two threads have half of the footprint each; a rate there, and others around it.
+        let half = workload.footprint::<f64>() as u64 / 2;
+        let machine = machine(&[(half / 4, 80.0), (half, 20.0), (16 * half, 5.0)]);
+        near(limit(&record, Some(&machine), None), 20.0 * intensity);
+        near(limit(&record, Some(&machine), Some(&limits(&[3.0, 1.0, 2.0], &[1e9; 3]))), 2.0);
+        near(limit(&record, None, Some(&limits(&[1e9; 3], &[3.0, 1.0, 2.0]))), 2.0 * intensity);
+        near(limit(&record, Some(&machine), Some(&limits(&[], &[]))), 20.0 * intensity);
+        near(limit(&super::tests::record(true), Some(&machine), None), 5.0 * intensity);
+        // An older record has a peak and no curve: nobody knows which of them bounds.
+        assert_eq!(limit(&record, Some(&super::tests::machine(&[])), None), None);
+        assert_eq!(limit(&record, None, None), None);
+    }
+}

@@ -29,7 +29,7 @@ use crate::machine::{Depth, Facts, Roofline};
 use crate::scalar::ScalarKind;
 
 /// The name and version of the JSON form, documented in `docs/doctor.md`.
-pub const SCHEMA: &str = "layerbench-doctor/1";
+pub const SCHEMA: &str = "layerbench-doctor/2";
 
 /// Everything that `doctor` found.
 #[derive(Clone, Debug, Serialize)]

@@ -171,6 +171,37 @@ mod tests {
         assert_eq!((roofline.peak(ScalarKind::F64, 1), roofline.bandwidth_at(1 << 28, 1)), (Some(50.0), None));
     }
 
+    /// Its own process has a little more address space than it uses.
+    #[test]
+    #[ignore = "it limits its process: the next one runs it"]
+    #[cfg(target_os = "linux")]
+    fn in_little_memory() {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        const LEFT: u64 = 96 << 20;
+        let status = std::fs::read_to_string("/proc/self/statm").expect("Linux has it");
+        let pages: u64 = status.split(' ').next().and_then(|size| size.parse().ok()).expect("a number of pages");
+        let limit = Some(pages * rustix::param::page_size() as u64 + LEFT);
+        setrlimit(Resource::As, Rlimit { current: limit, maximum: limit }).expect("it is lowered");
+        let roofline = Roofline::measure(&[1], Depth::Full, &mut |_| {});
+        let [gap] = roofline.gaps.as_slice() else { panic!("{:?}", roofline.gaps) };
+        assert!(gap.contains("KiB on each of 1 threads") && gap.contains("ulimit -v"), "{gap}");
+        // What fits is there.
+        let all = curve::working_sets(&Facts::read(), 1, Depth::Full);
+        let there: Vec<u64> = roofline.curve.iter().map(|point| point.bytes).collect();
+        assert!(!there.is_empty() && all.starts_with(&there), "{there:?}");
+        assert!(there.iter().all(|&bytes| bytes < LEFT) && roofline.peak(ScalarKind::F64, 1).is_some());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_does_not_fit_into_memory_is_a_gap_and_no_end() {
+        let mut this = std::process::Command::new(std::env::current_exe().expect("this test"));
+        let output = this.args(["--ignored", "--exact", "machine::roofline::tests::in_little_memory"]).output();
+        let output = output.expect("it runs");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{}: {text}", output.status);
+    }
+
     #[test]
     fn trials_end_when_the_hope_is_fulfilled_or_in_vain() {
         let rates = [3.0, 1.0, 9.0, 20.0];

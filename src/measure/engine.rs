@@ -231,3 +231,90 @@ pub(super) fn unexpected(reply: &Reply) -> Failure {
 fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64)
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use super::*;
+    use crate::scalar::ScalarKind;
+    use crate::workload::{Phase, Workload};
+
+    /// Runs against `tests/fake-child`.
+    fn measurer(rounds: usize) -> Measurer {
+        Measurer::new(Settings {
+            program: [env!("CARGO_MANIFEST_DIR"), "tests", "fake-child"].iter().collect(),
+            rounds,
+            sample: Duration::from_millis(1),
+            timeout: Duration::from_secs(60),
+            flush_bytes: None,
+            deadline: None,
+        })
+    }
+
+    fn cell(backend: &str, workload: &str, scalar: ScalarKind) -> Cell {
+        let workload = Workload::find(workload).expect("embedded");
+        Cell { phase: Phase::Step, backend: backend.into(), workload, scalar, threads: NonZeroUsize::MIN }
+    }
+
+    /// What the rounds gave, and the reasons why limits are missing.
+    fn measure(measurer: &mut Measurer, children: &[(Cell, ChildKind)]) -> (Rounds, Vec<String>) {
+        let mut reasons = Vec::new();
+        let rounds = measurer.measure(children, &mut |event| {
+            if let Event::NoLimit(failure) = event {
+                reasons.push(failure.message.clone());
+            }
+        });
+        (rounds, reasons)
+    }
+
+    #[test]
+    fn the_limit_of_a_group_is_read_once_in_each_of_its_rounds() {
+        let planar = |backend| cell(backend, "planar", ScalarKind::F64);
+        let echo = (cell("a", "l-layer", ScalarKind::F64), ChildKind::Echo);
+        let children =
+            [(planar("a"), ChildKind::First), (planar("b"), ChildKind::First), (planar("a"), ChildKind::Twin), echo];
+        let (rounds, reasons) = measure(&mut measurer(7), &children);
+        assert!(rounds.in_time && reasons.is_empty(), "{reasons:?}");
+        let samples = rounds.finished.iter().map(|child| match &child.outcome {
+            Outcome::Measured(measured) => measured.wall_ns.len(),
+            Outcome::Failed(failure) => panic!("{failure:?}"),
+        });
+        assert_eq!(samples.collect::<Vec<_>>(), [7; 4]);
+        // Neither the twin nor the echo has limits of its own.
+        let limits = Limits {
+            scalar: ScalarKind::F64,
+            threads: NonZeroUsize::MIN,
+            bytes_per_thread: planar("a").workload.footprint::<f64>() as u64,
+            peak_gflops: (1..=7).map(|reading| f64::from(reading) + 0.5).collect(),
+            gb_per_s: vec![20.0; 7],
+        };
+        assert_eq!(rounds.limits, [limits]);
+    }
+
+    #[test]
+    fn a_gauge_that_fails_is_told_and_costs_no_cell_anything() {
+        let children = ["a", "b"].map(|backend| (cell(backend, "planar", ScalarKind::F32), ChildKind::First));
+        let (rounds, reasons) = measure(&mut measurer(6), &children);
+        assert!(rounds.in_time && rounds.limits.is_empty(), "{:?}", rounds.limits);
+        assert!(matches!(reasons.as_slice(), [reason] if reason.contains("as announced")), "{reasons:?}");
+        let measured = |child: &&Finished| matches!(child.outcome, Outcome::Measured(_));
+        assert_eq!(rounds.finished.iter().filter(measured).count(), 2);
+    }
+
+    #[test]
+    fn a_backend_is_verified_once_in_a_child_of_its_own() {
+        let wrong = cell("wrong", "planar", ScalarKind::F64);
+        let children = [(wrong.clone(), ChildKind::First), (wrong, ChildKind::Twin)];
+        let mut measurer = measurer(6);
+        let mut failures = Vec::new();
+        for _ in 0..2 {
+            for child in measure(&mut measurer, &children).0.finished {
+                let Outcome::Failed(failure) = child.outcome else { panic!("it is never timed") };
+                failures.push(failure);
+            }
+        }
+        assert_eq!((failures.len(), failures[0].cause), (4, Cause::Verification));
+        assert!(failures.iter().all(|failure| *failure == failures[0]), "each process has its number: {failures:?}");
+    }
+}

@@ -118,7 +118,9 @@ fn machine(out: &mut String, machine: &Facts) -> std::fmt::Result {
 }
 
 fn roofline(out: &mut String, roofline: &Roofline) -> std::fmt::Result {
-    let mut threads: Vec<usize> = roofline.peaks.iter().map(|peak| peak.threads).collect();
+    let of_curve = roofline.curve.iter().map(|point| point.threads);
+    let mut threads: Vec<usize> = roofline.peaks.iter().map(|peak| peak.threads).chain(of_curve).collect();
+    threads.sort_unstable();
     threads.dedup();
     let heads: Vec<String> = threads.iter().map(|&count| format!("{:>10} ", super::threads(count))).collect();
     writeln!(out, "\n{:<26}{}", "peak, GFLOP/s", heads.concat())?;
@@ -130,7 +132,9 @@ fn roofline(out: &mut String, roofline: &Roofline) -> std::fmt::Result {
             let rate = |&count: &usize| {
                 let is_it =
                     |peak: &&crate::machine::Peak| (peak.isa, peak.scalar, peak.threads) == (isa, scalar, count);
-                roofline.peaks.iter().find(is_it).map_or_else(String::new, |peak| format!("{:>10.1} ", peak.gflops))
+                let rate =
+                    roofline.peaks.iter().find(is_it).map_or_else(String::new, |peak| format!("{:.1} ", peak.gflops));
+                format!("{rate:>11}")
             };
             writeln!(out, "  {:<24}{}", format!("{isa} {scalar}"), threads.iter().map(rate).collect::<String>())?;
         }
