@@ -68,7 +68,7 @@ impl Roofline {
                 roofline.gaps.push(format!("the peak of {threads} threads: {error}"));
             }
             for bytes in curve::working_sets(&facts, threads, depth) {
-                let what = format!("reading {} KiB on each of {threads} threads", bytes >> 10);
+                let what = format!("reading {} on each of {threads} threads", binary(bytes));
                 progress(&what);
                 match curve::point(bytes, threads) {
                     Ok(point) => roofline.curve.push(point),
@@ -107,6 +107,11 @@ impl Roofline {
     pub fn bandwidth_at(&self, bytes_per_thread: u64, threads: usize) -> Option<f64> {
         curve::at(&self.curve, bytes_per_thread, threads)
     }
+}
+
+/// A power of two in a fitting unit.
+fn binary(bytes: u64) -> String {
+    if bytes < 1 << 20 { format!("{} KiB", bytes >> 10) } else { format!("{} MiB", bytes >> 20) }
 }
 
 /// A run of the peak takes about this long.
@@ -184,7 +189,7 @@ mod tests {
         setrlimit(Resource::As, Rlimit { current: limit, maximum: limit }).expect("it is lowered");
         let roofline = Roofline::measure(&[1], Depth::Full, &mut |_| {});
         let [gap] = roofline.gaps.as_slice() else { panic!("{:?}", roofline.gaps) };
-        assert!(gap.contains("KiB on each of 1 threads") && gap.contains("ulimit -v"), "{gap}");
+        assert!(gap.contains("MiB on each of 1 threads") && gap.contains("ulimit -v"), "{gap}");
         // What fits is there.
         let all = curve::working_sets(&Facts::read(), 1, Depth::Full);
         let there: Vec<u64> = roofline.curve.iter().map(|point| point.bytes).collect();

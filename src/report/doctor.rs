@@ -123,7 +123,7 @@ fn roofline(out: &mut String, roofline: &Roofline) -> std::fmt::Result {
     threads.sort_unstable();
     threads.dedup();
     let heads: Vec<String> = threads.iter().map(|&count| format!("{:>10} ", super::threads(count))).collect();
-    writeln!(out, "\n{:<26}{}", "peak, GFLOP/s", heads.concat())?;
+    writeln!(out, "\n{:<26}{}", "peak, GFLOP/s", heads.concat().trim_end())?;
     let mut sets: Vec<Isa> = roofline.peaks.iter().map(|peak| peak.isa).collect();
     sets.sort_unstable();
     sets.dedup();
