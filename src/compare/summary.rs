@@ -142,14 +142,14 @@ mod tests {
         };
         // Two threads have half of the footprint each; a rate there, and others around it.
         let half = workload.footprint::<f64>() as u64 / 2;
-        let machine = machine(&[(half / 4, 80.0), (half, 20.0), (16 * half, 5.0)]);
+        let machine = machine(&[(half / 4, 80.0), (half, 20.0), (4 * half, 5.0)]);
         near(limit(&record, Some(&machine), None), 20.0 * intensity);
         near(limit(&record, Some(&machine), Some(&limits(&[3.0, 1.0, 2.0], &[1e9; 3]))), 2.0);
         near(limit(&record, None, Some(&limits(&[1e9; 3], &[3.0, 1.0, 2.0]))), 2.0 * intensity);
         near(limit(&record, Some(&machine), Some(&limits(&[], &[]))), 20.0 * intensity);
-        near(limit(&super::tests::record(true), Some(&machine), None), 5.0 * intensity);
+        near(limit(&self::record(true), Some(&machine), None), 5.0 * intensity);
         // An older record has a peak and no curve: nobody knows which of them bounds.
-        assert_eq!(limit(&record, Some(&super::tests::machine(&[])), None), None);
+        assert_eq!(limit(&record, Some(&self::machine(&[])), None), None);
         assert_eq!(limit(&record, None, None), None);
     }
 }

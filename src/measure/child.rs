@@ -103,12 +103,13 @@ impl<T: Scalar> Sampler<T> {
         let entry = registry.get(&cell.backend)?;
         let examples = cell.workload.examples::<T>()?;
         let data_sha256 = examples.sha256();
+        let start = Job::start(&cell.workload);
 
         let clock = Instant::now();
         let engine = entry.open::<T>(cell.threads)?;
         let open = clock.elapsed();
         let clock = Instant::now();
-        let mut job = Job::new(&engine, &cell.workload, cell.phase, examples)?;
+        let mut job = Job::from_start(&engine, &cell.workload, cell.phase, examples, start)?;
         let plan = clock.elapsed();
         let first = job.run(1)?;
 

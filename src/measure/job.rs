@@ -40,7 +40,22 @@ impl<T: Scalar> Job<T> {
     /// [`Error::Mismatch`](crate::Error::Mismatch) or [`Error::Shape`](crate::Error::Shape) where examples and workload do not
     /// fit, or of the engine.
     pub fn new(engine: &Arc<dyn Engine<T>>, workload: &Workload, phase: Phase, examples: Examples<T>) -> Result<Self> {
-        let start = Parameters::initialized(&workload.architecture, workload.init, SEED);
+        Job::from_start(engine, workload, phase, examples, Job::start(workload))
+    }
+
+    /// The workload's initial parameters. Drawing them takes longer than most planning.
+    pub(super) fn start(workload: &Workload) -> Parameters<T> {
+        Parameters::initialized(&workload.architecture, workload.init, SEED)
+    }
+
+    /// As [`new`](Self::new), with [`start`](Self::start) drawn before: what is left is planning.
+    pub(super) fn from_start(
+        engine: &Arc<dyn Engine<T>>,
+        workload: &Workload,
+        phase: Phase,
+        examples: Examples<T>,
+        start: Parameters<T>,
+    ) -> Result<Self> {
         let network = || -> Result<Network<T>> {
             let mut network = Network::with_parameters(engine, start.clone())?;
             network.plan(workload.batch)?;
