@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn the_limit_is_that_of_the_cells_own_rounds_else_that_of_its_footprint_else_none() {
-        let record = record(false);
+        let (record, cold, without_curve) = (record(false), record(true), machine(&[]));
         let workload = &record.cell.workload;
         let intensity = workload.flops(Phase::Step) / workload.bytes::<f64>(Phase::Step);
         let limits = |peak: &[f64], rate: &[f64]| Limits {
@@ -147,9 +147,9 @@ mod tests {
         near(limit(&record, Some(&machine), Some(&limits(&[3.0, 1.0, 2.0], &[1e9; 3]))), 2.0);
         near(limit(&record, None, Some(&limits(&[1e9; 3], &[3.0, 1.0, 2.0]))), 2.0 * intensity);
         near(limit(&record, Some(&machine), Some(&limits(&[], &[]))), 20.0 * intensity);
-        near(limit(&self::record(true), Some(&machine), None), 5.0 * intensity);
+        near(limit(&cold, Some(&machine), None), 5.0 * intensity);
         // An older record has a peak and no curve: nobody knows which of them bounds.
-        assert_eq!(limit(&record, Some(&self::machine(&[])), None), None);
+        assert_eq!(limit(&record, Some(&without_curve), None), None);
         assert_eq!(limit(&record, None, None), None);
     }
 }
