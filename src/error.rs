@@ -255,6 +255,24 @@ pub enum Error {
         /// What it reported.
         reason: String,
     },
+
+    /// The operating system refused memory or a thread.
+    #[error(
+        "the system refuses {what} ({reason}); raise its limit (`ulimit -v`, `ulimit -u`, the control group's `memory.max`, `pids.max`)"
+    )]
+    Refused {
+        /// What was asked for.
+        what: String,
+        /// The system's reason.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// [`Error::Refused`], of so many bytes.
+    pub(crate) fn refused_memory(bytes: usize) -> Self {
+        Error::Refused { what: format!("{} MB of memory", bytes.div_ceil(1_000_000)), reason: "out of memory".into() }
+    }
 }
 
 /// Where in a file: the names that are known, each with what it is of.

@@ -32,6 +32,7 @@ fn warning<'a>(report: &'a Value, code: &str) -> Option<&'a Value> {
 #[test]
 fn the_text_fits_on_one_screen() {
     let mut expected = contains("CPU  ").and(contains("cores  ")).and(contains("peak, GFLOP/s")).boxed();
+    expected = expected.and(contains("reading, GB/s")).and(contains(" per thread ")).boxed();
     expected = expected.and(contains("memory  ")).and(contains("threads   rayon ")).boxed();
     if cfg!(feature = "openblas") {
         expected = expected.and(contains("BLAS      OpenBLAS ").and(contains("threads by "))).boxed();
@@ -49,7 +50,7 @@ fn the_text_fits_on_one_screen() {
 #[test]
 fn the_json_has_the_documented_fields() {
     let report = json(&mut doctor(&["--quick", "--format", "json"]));
-    assert_eq!(report["schema"], "layerbench-doctor/1");
+    assert_eq!(report["schema"], "layerbench-doctor/2");
     assert_eq!(report["layerbench"], env!("CARGO_PKG_VERSION"));
     let keys = ["schema", "layerbench", "machine", "roofline", "threads", "blas", "hdf5", "warnings"];
     let object = report.as_object().expect("an object");
@@ -59,7 +60,11 @@ fn the_json_has_the_documented_fields() {
     for peak in report["roofline"]["peaks"].as_array().expect("a list") {
         assert!(peak["gflops"].as_f64().is_some_and(|rate| rate > 0.0), "{peak}");
     }
-    assert!(report["roofline"]["bandwidths"].as_array().is_some_and(|found| !found.is_empty()));
+    for point in report["roofline"]["curve"].as_array().expect("a list") {
+        assert!(point["gb_per_s"].as_f64().is_some_and(|rate| rate > 0.0), "{point}");
+        assert!(point["pages"] == "small" || point["pages"] == "huge", "{point}");
+    }
+    assert!(report["roofline"]["curve"].as_array().is_some_and(|found| found.len() > 1));
     assert_eq!(report["threads"]["usable"], report["machine"]["cores"]["usable"]);
 
     let blas = report["blas"].as_array().expect("a list");

@@ -305,7 +305,7 @@ fn a_stopped_run_keeps_whole_rounds() {
                 stop.store(left == 0, Ordering::Relaxed);
             }
         };
-        let (finished, _) = measurer.measure(&children, &mut watch);
+        let finished = measurer.measure(&children, &mut watch).finished;
         assert_eq!(left, 0);
         let samples: Vec<_> = finished.iter().map(|child| child.outcome.clone()).collect();
         assert_eq!(samples.len(), if kept { 2 } else { 0 });

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use common::records::{cell, limits, lines, machine, read, record, run};
 use layerbench::compare::Results;
-use layerbench::machine::{Facts, Roofline};
+use layerbench::machine::{Facts, Isa, Pages, Peak, Point, Roofline};
 use layerbench::measure::record::{Child, Machine, Record, RunId};
 use layerbench::measure::{FirstLayer, journal};
+use layerbench::report;
 use layerbench::{Error, ScalarKind};
 use proptest::prelude::*;
 
@@ -163,7 +164,7 @@ fn records_of_schema_2_are_read() {
             (machine.id.as_str(), machine.node.as_str()),
             (Machine::id_of(&machine.facts).as_str(), "f9339625510172da")
         );
-        assert!(machine.roofline.bandwidths.is_empty() && machine.roofline.peak(ScalarKind::F64, 2).is_some());
+        assert!(machine.roofline.curve.is_empty() && machine.roofline.peak(ScalarKind::F64, 2).is_some());
     }
     let runs: Vec<RunId> = machines.iter().map(|machine| machine.run).collect();
     assert!(runs[0] != runs[1] && runs[1] != runs[2] && runs[0] != runs[2]);
@@ -202,4 +203,26 @@ proptest! {
     fn no_bytes_make_the_reader_panic(text in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = read(&text);
     }
+}
+
+#[test]
+fn a_share_above_the_limit_is_shown_marked_and_explained() {
+    let shown = |gflops: f64| {
+        let roofline = Roofline {
+            peaks: vec![Peak { isa: Isa::Portable, scalar: ScalarKind::F64, threads: 1, gflops }],
+            curve: vec![Point { bytes: 1 << 20, threads: 1, pages: Pages::Small, gb_per_s: 1e9 }],
+            gaps: Vec::new(),
+        };
+        let machine = Machine { roofline, ..machine(run(), 1.0) };
+        let results = Results::new([Record::Machine(machine), record("a", 0, vec![1_000_000; 6], Child::First)]);
+        let share = results.summary(&results.cells()[0]).and_then(|summary| summary.roofline_share);
+        let table = report::Format::Markdown.render(&report::cells(&results), report::Screen::PLAIN);
+        (share.expect("there are limits"), table, report::above_the_limit(&results))
+    };
+    let (share, table, sentence) = shown(1e6);
+    assert!(share < 1.0 && !table.contains('!') && sentence.is_empty(), "{table}{sentence}");
+    // A limit that the cell exceeds: by how much is shown, and nothing is cut.
+    let (above, table, sentence) = shown(1e6 * share / 1.18);
+    assert!((above - 1.18).abs() < 1e-9, "{above}");
+    assert!(table.contains("| 118% ! |") && sentence.contains("`!`: faster than the limit"), "{table}{sentence}");
 }

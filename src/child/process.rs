@@ -43,7 +43,9 @@ impl Child {
             // From here on a failure must not leave the child behind.
             let mut process = Some(process);
             match Words::of(reader) {
-                Ok(words) => Ok(Child { process: process.take().expect("just put"), channel, words, was_stopped: false }),
+                Ok(words) => {
+                    Ok(Child { process: process.take().expect("just put"), channel, words, was_stopped: false })
+                }
                 Err(error) => {
                     process.iter_mut().for_each(end);
                     Err(error)
@@ -73,11 +75,7 @@ impl Child {
     ///
     /// # Errors
     /// As [`ask`](Self::ask).
-    pub fn receive<M: DeserializeOwned>(
-        &mut self,
-        limit: Duration,
-        most_bytes: usize,
-    ) -> Result<Message<M>, Failure> {
+    pub fn receive<M: DeserializeOwned>(&mut self, limit: Duration, most_bytes: usize) -> Result<Message<M>, Failure> {
         let mut patience = Patience::of(limit);
         let outcome = self.channel.wait(&mut patience, most_bytes).unwrap_or(Err(Silence::Closed));
         self.was_stopped = patience.was_stopped();

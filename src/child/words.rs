@@ -85,9 +85,9 @@ fn short(text: &str) -> String {
 /// Lines such as `  12: core::panicking::panic_fmt` and `      at /rustc/...`; and what stands for those left out.
 fn is_frame(line: &str) -> bool {
     let line = line.trim_start();
-    let numbered = line.split_once(':').is_some_and(|(number, _)| {
-        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
-    });
+    let numbered = line
+        .split_once(':')
+        .is_some_and(|(number, _)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()));
     numbered || line.starts_with("at ") || line.starts_with("[...")
 }
 

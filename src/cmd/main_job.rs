@@ -85,7 +85,7 @@ fn measure(
     };
     let mut records = Vec::new();
     Run { settings, machine: &machine, earlier: None, lines: false }.measure(&cells, &mut |new| {
-        records.extend(new.into_iter().map(Record::Cell));
+        records.extend(new);
         Ok(())
     })?;
     records.insert(0, Record::Machine(machine));
@@ -99,6 +99,7 @@ fn measure(
         bail!("no backend could be measured: {failures}")
     };
     write!(out, "{}", report::overview(&results, overall, screen))?;
+    write!(out, "{}", report::above_the_limit(&results))?;
     writeln!(out, "\n{}", report::noise(results.noise(Kind::Twins)))?;
     writeln!(out, "\n{}", report::sentence(overall, "this machine"))?;
     if interrupt.asked() {

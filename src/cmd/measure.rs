@@ -148,9 +148,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
     let earlier = Earlier::of(&records, |record| record.is_of(&record.cell, args.cold_cache, host));
     // A run that was stopped between its last cells and their echoes lacks these only.
     if missing.is_empty() && earlier.lacks_echoes() {
-        tell!(
-            "some were to be measured once more at other times, and the run was stopped before: making up for that"
-        );
+        tell!("some were to be measured once more at other times, and the run was stopped before: making up for that");
     }
     if !missing.is_empty() || earlier.lacks_echoes() {
         let mut keep = |new: Vec<Record>| -> anyhow::Result<()> {
@@ -165,7 +163,8 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
         counts.retain(|&count| count <= cores().get());
         let flush_bytes = args.cold_cache.then(|| flush_bytes(&facts));
         tell!("measuring what this machine can do");
-        let found = doctor::of(facts, Roofline::measure(&counts, Depth::Full), None, &mut |_| {});
+        let roofline = Roofline::measure(&counts, Depth::Full, &mut |_| {});
+        let found = doctor::of(facts, roofline, None, &mut |_| {});
         for told in &found.warnings {
             tell!("warning: {}\n         -> {}", told.message, told.hint);
         }
@@ -181,7 +180,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
             stop: interrupt.flag(),
         };
         let run = Run { settings, machine: &machine, earlier: Some(earlier), lines: true };
-        let unmeasured = run.measure(&missing, &mut |new| keep(new.into_iter().map(Record::Cell).collect()))?;
+        let unmeasured = run.measure(&missing, &mut keep)?;
         if unmeasured > 0 {
             let why = if interrupt.asked() { "interrupted" } else { "out of time" };
             tell!("{why}: {unmeasured} cells are left; run the same command again to go on");
@@ -191,6 +190,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
     let mut results = Results::new(records);
     results.retain(|record| wanted.iter().any(|cell| record.is_of(cell, args.cold_cache, host)));
     write!(out, "{}", Format::Text.render(&report::cells(&results), screen))?;
+    write!(out, "{}", report::above_the_limit(&results))?;
     let share = |record| results.summary(record).map_or(1.0, |summary| summary.busy_threads);
     let disturbed = results.cells().iter().filter(|record| record.cell.threads.get() == 1 && share(record) < OWN_CORE);
     let disturbed = disturbed.count();

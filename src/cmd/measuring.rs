@@ -9,8 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::child::own_executable;
 use crate::cmd::tell;
-use crate::measure::engine::{Event, Finished, Measurer, Settings};
-use crate::measure::record::{CellRecord, Child, Machine, Outcome, Tool};
+use crate::measure::engine::{Event, Finished, Measurer, Rounds, Settings};
+use crate::measure::record::{CellRecord, Child, LimitsRecord, Machine, Outcome, Record, Tool};
 use crate::measure::{Cell, Earlier, Pairs, groups};
 use crate::text::visible_lines;
 
@@ -27,12 +27,12 @@ pub(crate) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Measures `cells`, handing the records of each group to `keep` as soon as they are final. Answers how many cells the deadline left
-    /// unmeasured.
+    /// Measures `cells`, handing the records of each group, and of the limits in its rounds, to `keep` as soon as they are final. Answers how
+    /// many cells the deadline left unmeasured.
     pub(crate) fn measure(
         self,
         cells: &[Cell],
-        keep: &mut dyn FnMut(Vec<CellRecord>) -> anyhow::Result<()>,
+        keep: &mut dyn FnMut(Vec<Record>) -> anyhow::Result<()>,
     ) -> anyhow::Result<usize> {
         let command = command();
         let cold_cache = self.settings.flush_bytes.is_some();
@@ -57,11 +57,20 @@ impl Run<'_> {
                 children.extend(pairs.echoes());
             }
             // The bar is drawn when something has happened, never by a clock: that would take time from whoever is sampled.
-            let mut watch = |event: Event<'_>| match event {
+            let mut watch = |event: Event<'_>| {
+                match event {
                 Event::Preparing(cell) => bar.set_message(cell.to_string()),
                 Event::Done(units) => bar.inc(units),
+                Event::NoLimit(failure) => bar.suspend(|| {
+                    tell!(
+                        "warning: the machine's limits could not be read beside these cells: {}\n         -> their share of the roofline \
+                         comes from what was measured before the first cell",
+                        visible_lines(&failure.message)
+                    );
+                }),
+            }
             };
-            let (done, in_time) = measurer.measure(&children, &mut watch);
+            let Rounds { finished: done, limits, in_time } = measurer.measure(&children, &mut watch);
             let record = |Finished { cell, child, started_unix_ms, outcome }| CellRecord {
                 run: self.machine.run,
                 rounds,
@@ -82,7 +91,14 @@ impl Run<'_> {
                 (record.child == Child::First && record.measured().is_some()).then(|| record.cell.clone())
             };
             pairs.measured(records.iter().filter_map(good));
-            keep(records)?;
+            let limits = limits.into_iter().map(|limits| LimitsRecord {
+                run: self.machine.run,
+                rounds,
+                machine: self.machine.id.clone(),
+                node: self.machine.node.clone(),
+                limits,
+            });
+            keep(limits.map(Record::Limits).chain(records.into_iter().map(Record::Cell)).collect())?;
             if self.lines && bar.is_hidden() {
                 lines.iter().for_each(|line| tell!("{line}"));
             }

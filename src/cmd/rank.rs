@@ -51,6 +51,9 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, screen: Screen) -> anyhow::R
     }
     if args.cells {
         write!(out, "{}", args.format.render(&report::cells(&results), screen))?;
+        if matches!(args.format, Format::Text | Format::Markdown) {
+            write!(out, "{}", report::above_the_limit(&results))?;
+        }
         return Ok(Verdict::Fine);
     }
     if are_several(&results) {

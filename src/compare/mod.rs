@@ -75,7 +75,7 @@ impl Results {
     /// What was measured of a cell, in short; none for a failed one.
     pub fn summary(&self, cell: &CellRecord) -> Option<Summary> {
         let children = self.children(cell);
-        (!children.is_empty()).then(|| Summary::new(cell, &children, self.machine(cell)))
+        (!children.is_empty()).then(|| Summary::new(cell, &children, self.machine(cell), self.limits(cell)))
     }
 
     /// What the A/A pairs show.

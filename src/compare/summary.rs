@@ -1,9 +1,8 @@
 //! One measured cell in short.
 
 use super::{interval, per_pass, time};
-use crate::machine::Level;
-use crate::measure::record::{CellRecord, Machine, Measured};
-use crate::measure::statistics::median_deviation;
+use crate::measure::record::{CellRecord, Limits, Machine, Measured};
+use crate::measure::statistics::{median, median_deviation};
 use crate::scalar::ScalarKind;
 
 /// What is derived from a cell's samples. Times are of one pass.
@@ -17,29 +16,36 @@ pub struct Summary {
     pub interval_ns: Option<(f64, f64)>,
     /// Operations of the matrix products over the time.
     pub gflops: f64,
-    /// `gflops` over what the machine's roofline allows: its peak, or less where the pass moves many bytes per operation, at the
-    /// bandwidth of the smallest cache that holds what the workload has in use. None where the file has no roofline for that many threads.
+    /// `gflops` over what the machine's roofline allows: its peak, or less where the pass moves many bytes per operation, at the bandwidth of
+    /// a working set as large as the cell's. Both as read in the cell's rounds, else as measured before the first cell; none where the file
+    /// has neither for that many threads. Above 1 where the limit was read too low, or the cell moves fewer bytes than are counted.
     pub roofline_share: Option<f64>,
     /// CPU time over wall time: how many threads were busy.
     pub busy_threads: f64,
 }
 
 impl Summary {
-    pub(super) fn new(record: &CellRecord, children: &[&Measured], machine: Option<&Machine>) -> Self {
+    /// `limits` are those of the cell, read in its rounds.
+    pub(super) fn new(
+        record: &CellRecord,
+        children: &[&Measured],
+        machine: Option<&Machine>,
+        limits: Option<&Limits>,
+    ) -> Self {
         let cell = &record.cell;
         let time_ns = time(children);
         let flops = cell.workload.flops(cell.phase);
-        let (bytes, footprint) = match cell.scalar {
-            ScalarKind::F32 => (cell.workload.bytes::<f32>(cell.phase), cell.workload.footprint::<f32>()),
-            ScalarKind::F64 => (cell.workload.bytes::<f64>(cell.phase), cell.workload.footprint::<f64>()),
+        let bytes = match cell.scalar {
+            ScalarKind::F32 => cell.workload.bytes::<f32>(cell.phase),
+            ScalarKind::F64 => cell.workload.bytes::<f64>(cell.phase),
         };
         let gflops = flops / time_ns;
-        let limit = machine.and_then(|machine| {
-            let threads = cell.threads.get();
-            let peak = machine.roofline.peak(cell.scalar, threads)?;
-            let rate = bandwidth(machine, footprint, threads)?;
-            Some(peak.min(rate * flops / bytes))
+        let limit = limits.and_then(usual).or_else(|| {
+            let (roofline, threads) = (&machine?.roofline, cell.threads.get());
+            let bandwidth = roofline.bandwidth_at(cell.bytes_per_thread(record.cold_cache), threads)?;
+            Some((roofline.peak(cell.scalar, threads)?, bandwidth))
         });
+        let limit = limit.map(|(peak, bandwidth)| peak.min(bandwidth * flops / bytes));
         let sum = |times: fn(&Measured) -> &[u64]| children.iter().flat_map(|child| times(child)).sum::<u64>() as f64;
         let deviations = children.iter().map(|child| median_deviation(&per_pass(child)));
         Summary {
@@ -53,14 +59,106 @@ impl Summary {
     }
 }
 
-/// The bandwidth in GB/s of the smallest cache that holds `bytes`, or of memory. Where that level was not measured, a faster one's:
-/// the share then errs to the low side.
-fn bandwidth(machine: &Machine, bytes: f64, threads: usize) -> Option<f64> {
-    let levels = [(1, Level::L1), (2, Level::L2), (3, Level::L3)];
-    let holds = |number| machine.facts.data_cache(number).is_some_and(|cache| bytes <= cache.bytes as f64);
-    let held_by =
-        levels.into_iter().position(|(number, _)| holds(number)).map_or(&levels[..], |place| &levels[..=place]);
-    let memory =
-        if held_by.len() == levels.len() && !holds(3) { machine.roofline.read_bandwidth(threads) } else { None };
-    memory.or_else(|| held_by.iter().rev().find_map(|&(_, level)| machine.roofline.bandwidth(level, threads)))
+/// The medians over the rounds of peak and bandwidth.
+fn usual(limits: &Limits) -> Option<(f64, f64)> {
+    let usual = |rates: &[f64]| (!rates.is_empty()).then(|| median(rates));
+    Some((usual(&limits.peak_gflops)?, usual(&limits.gb_per_s)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use super::*;
+    use crate::machine::{Facts, Isa, Pages, Peak, Point, Roofline};
+    use crate::measure::record::{Child, Library, Outcome, RunId, Tool};
+    use crate::measure::{Cell, FirstLayer};
+    use crate::workload::{Phase, Workload};
+
+    /// A pass takes a microsecond.
+    fn record(cold_cache: bool) -> CellRecord {
+        let cell = Cell {
+            phase: Phase::Step,
+            backend: "a".into(),
+            workload: Workload::find("l-layer").expect("embedded"),
+            scalar: ScalarKind::F64,
+            threads: NonZeroUsize::new(2).expect("not zero"),
+            first_layer: FirstLayer::Plain,
+        };
+        let measured = Measured {
+            library: Library::of("none".into(), None),
+            threads_got: 2,
+            environment: [].into(),
+            data_sha256: String::new(),
+            start_ns: 1,
+            open_ns: 1,
+            plan_ns: 1,
+            first_ns: 1,
+            peak_memory_bytes: None,
+            repeats: 1,
+            wall_ns: vec![1000; 6],
+            cpu_ns: vec![1000; 6],
+            restless: 0,
+            digest: None,
+            error_over_bound: None,
+        };
+        CellRecord {
+            run: RunId::draw(),
+            rounds: 0,
+            started_unix_ms: 0,
+            cell,
+            child: Child::First,
+            cold_cache,
+            machine: String::new(),
+            node: String::new(),
+            tool: Tool::this(),
+            command: Vec::new(),
+            outcome: Outcome::Measured(measured),
+        }
+    }
+
+    /// What the limit is taken for.
+    fn limit(record: &CellRecord, machine: Option<&Machine>, limits: Option<&Limits>) -> Option<f64> {
+        let measured = record.measured().expect("measured");
+        let summary = Summary::new(record, &[measured], machine, limits);
+        summary.roofline_share.map(|share| summary.gflops / share)
+    }
+
+    fn machine(points: &[(u64, f64)]) -> Machine {
+        let curve = points.iter().map(|&(bytes, gb_per_s)| Point { bytes, threads: 2, pages: Pages::Small, gb_per_s });
+        let peak = Peak { isa: Isa::Portable, scalar: ScalarKind::F64, threads: 2, gflops: 1e9 };
+        Machine::new(
+            String::new(),
+            Facts::read(),
+            Roofline { peaks: vec![peak], curve: curve.collect(), gaps: Vec::new() },
+        )
+    }
+
+    #[test]
+    fn the_limit_is_that_of_the_cells_own_rounds_else_that_of_its_footprint_else_none() {
+        let (record, cold, without_curve) = (record(false), record(true), machine(&[]));
+        let workload = &record.cell.workload;
+        let intensity = workload.flops(Phase::Step) / workload.bytes::<f64>(Phase::Step);
+        let limits = |peak: &[f64], rate: &[f64]| Limits {
+            scalar: ScalarKind::F64,
+            threads: record.cell.threads,
+            bytes_per_thread: record.cell.bytes_per_thread(false),
+            peak_gflops: peak.to_vec(),
+            gb_per_s: rate.to_vec(),
+        };
+        let near = |found: Option<f64>, expected: f64| {
+            assert!(found.is_some_and(|found| (found / expected - 1.0).abs() < 1e-12), "{found:?}, not {expected}");
+        };
+        // Two threads have half of the footprint each; a rate there, and others around it.
+        let half = workload.footprint::<f64>() as u64 / 2;
+        let machine = machine(&[(half / 4, 80.0), (half, 20.0), (4 * half, 5.0)]);
+        near(limit(&record, Some(&machine), None), 20.0 * intensity);
+        near(limit(&record, Some(&machine), Some(&limits(&[3.0, 1.0, 2.0], &[1e9; 3]))), 2.0);
+        near(limit(&record, None, Some(&limits(&[1e9; 3], &[3.0, 1.0, 2.0]))), 2.0 * intensity);
+        near(limit(&record, Some(&machine), Some(&limits(&[], &[]))), 20.0 * intensity);
+        near(limit(&cold, Some(&machine), None), 5.0 * intensity);
+        // An older record has a peak and no curve: nobody knows which of them bounds.
+        assert_eq!(limit(&record, Some(&without_curve), None), None);
+        assert_eq!(limit(&record, None, None), None);
+    }
 }

@@ -39,8 +39,7 @@ pub(super) fn announce(unpacked: Unpacked, channel: &mut Channel) -> io::Result<
 pub(super) fn send(outcome: &Outcome, channel: &mut Channel) -> io::Result<()> {
     match outcome {
         Ok(set) => {
-            let reply =
-                Reply::Set { pictures: set.len(), features: set.features(), classes: set.classes.clone() };
+            let reply = Reply::Set { pictures: set.len(), features: set.features(), classes: set.classes.clone() };
             let pixels = set.pixels.as_slice().ok_or(io::ErrorKind::InvalidInput)?;
             channel.send(&reply, &[pixels, &set.labels])
         }

@@ -29,7 +29,7 @@ use crate::machine::{Depth, Facts, Roofline};
 use crate::scalar::ScalarKind;
 
 /// The name and version of the JSON form, documented in `docs/doctor.md`.
-pub const SCHEMA: &str = "layerbench-doctor/1";
+pub const SCHEMA: &str = "layerbench-doctor/2";
 
 /// Everything that `doctor` found.
 #[derive(Clone, Debug, Serialize)]
@@ -102,9 +102,8 @@ pub struct Hdf5 {
 /// roofline is measured.
 pub fn examine(child: Option<&dyn Fn() -> Command>, progress: &mut dyn FnMut(&str)) -> Report {
     let machine = Facts::read();
-    progress("peak and bandwidth");
     let depth = if child.is_some() { Depth::Full } else { Depth::Brief };
-    let roofline = Roofline::measure(&[1, machine.cores.usable], depth);
+    let roofline = Roofline::measure(&[1, machine.cores.usable], depth, progress);
     of(machine, roofline, child, progress)
 }
 
@@ -161,10 +160,11 @@ fn of_machine(machine: &Facts) -> Vec<Warning> {
 /// All threads ought to reach nearly so many times the peak of one.
 const PEAK_SHARE: f64 = 0.85;
 
-fn of_roofline(roofline: &Roofline, threads: usize, quota: Option<f64>) -> Option<Warning> {
+fn of_roofline(roofline: &Roofline, threads: usize, quota: Option<f64>) -> Vec<Warning> {
     let share = |scalar| Some(roofline.peak(scalar, threads)? / roofline.peak(scalar, 1)? / threads as f64);
-    let share = ScalarKind::ALL.into_iter().filter_map(share).min_by(f64::total_cmp)?;
-    (share < PEAK_SHARE).then_some(Warning::PeakNotReached { threads, share, quota })
+    let share = ScalarKind::ALL.into_iter().filter_map(share).min_by(f64::total_cmp);
+    let low = share.filter(|&share| share < PEAK_SHARE).map(|share| Warning::PeakNotReached { threads, share, quota });
+    low.into_iter().chain(roofline.gaps.iter().cloned().map(|gap| Warning::LimitUnknown { gap })).collect()
 }
 
 /// The threads that BLAS starts with, without being asked by this program.
@@ -200,16 +200,19 @@ mod tests {
     fn a_peak_that_does_not_grow_with_the_threads_is_told() {
         let peak = |scalar, threads, gflops| Peak { isa: Isa::Portable, scalar, threads, gflops };
         let mut roofline = Roofline::default();
-        assert_eq!(of_roofline(&roofline, 2, None), None);
+        assert_eq!(of_roofline(&roofline, 2, None), []);
         for scalar in ScalarKind::ALL {
             roofline.peaks.extend([peak(scalar, 1, 10.0), peak(scalar, 2, 19.0)]);
         }
-        assert_eq!(of_roofline(&roofline, 2, None), None);
-        assert_eq!(of_roofline(&roofline, 1, None), None);
+        assert_eq!(of_roofline(&roofline, 2, None), []);
+        assert_eq!(of_roofline(&roofline, 1, None), []);
         roofline.peaks[3].gflops = 12.0;
-        let told = |quota| Some(Warning::PeakNotReached { threads: 2, share: 0.6, quota });
-        assert_eq!(of_roofline(&roofline, 2, None), told(None));
-        assert_eq!(of_roofline(&roofline, 2, Some(1.2)), told(Some(1.2)));
+        let told = |quota| Warning::PeakNotReached { threads: 2, share: 0.6, quota };
+        assert_eq!(of_roofline(&roofline, 2, None), [told(None)]);
+        assert_eq!(of_roofline(&roofline, 2, Some(1.2)), [told(Some(1.2))]);
+        roofline.gaps.push("the rest: no memory".into());
+        let warnings = of_roofline(&roofline, 2, None);
+        assert_eq!(Told::from(warnings[1].clone()).message, "not measured: the rest: no memory");
     }
 
     #[test]

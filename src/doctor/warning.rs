@@ -20,6 +20,8 @@ pub enum Warning {
     TooBusy { rounds: usize, quota: Option<f64> },
     /// Threads that share nothing are together slower than they should be.
     PeakNotReached { threads: usize, share: f64, quota: Option<f64> },
+    /// A part of the roofline could not be measured.
+    LimitUnknown { gap: String },
     /// The library runs another kernel than `OPENBLAS_CORETYPE` names. That need not be its own choice.
     CoretypeIgnored { asked: String, kernel: String, own: Option<OwnChoice> },
     /// `OPENBLAS_CORETYPE` overrides the library's choice.
@@ -64,6 +66,7 @@ impl Warning {
                 "{threads} threads reach {:.0}% of {threads} times the peak of one: the lines above are too low to hold results against",
                 100.0 * share
             ),
+            Warning::LimitUnknown { gap } => format!("not measured: {gap}"),
             Warning::CoretypeIgnored { asked, kernel, own } => {
                 let empty = if asked.is_empty() { " is empty, which is not unset, and" } else { "" };
                 format!(
@@ -132,6 +135,9 @@ impl Warning {
             Warning::PeakNotReached { quota: None, .. } => {
                 "run `doctor` again when nothing else runs; hyper-threads and power limits do this too".into()
             }
+            Warning::LimitUnknown { .. } => {
+                "results that need it have no share of the roofline; give this program more memory and threads".into()
+            }
             Warning::CoretypeIgnored { .. } => {
                 "unset OPENBLAS_CORETYPE, or take one of the names that `doctor` lists as timed".into()
             }
@@ -176,6 +182,7 @@ impl Warning {
             | Warning::OpenMpBuild
             | Warning::QuotaBelowCores { .. }
             | Warning::TooBusy { .. }
+            | Warning::LimitUnknown { .. }
             | Warning::PeakNotReached { .. } => 2,
             Warning::CoretypeSet { .. }
             | Warning::L2SizeSet { .. }

@@ -2,21 +2,10 @@
 //!
 //! Integers, since their sum is the same in any order: the widest loads may be used, and the result proves that every word was read.
 
+use super::buffer::Line;
 use super::isa::Isa;
 
-/// A cache line: aligned, so that no load straddles two.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-pub struct Line([u64; 8]);
-
-/// `bytes` of memory, each word its own index: touched, so that its pages exist.
-pub fn buffer(bytes: usize) -> Vec<Line> {
-    (0..bytes as u64 / size_of::<Line>() as u64)
-        .map(|line| Line(std::array::from_fn(|word| 8 * line + word as u64)))
-        .collect()
-}
-
-/// The sum of the words of [`buffer`]'s first `lines` lines, modulo 2^64.
+/// The sum of the words of the first `lines` lines of a buffer whose words are their own indices, modulo 2^64.
 #[cfg(test)]
 pub fn expected_sum(lines: usize) -> u64 {
     let words = 8 * lines as u128;
@@ -60,27 +49,41 @@ unsafe fn baseline(lines: &[Line]) -> u64 {
     plain(lines)
 }
 
-/// Written with intrinsics, here and below: what a compiler makes of a loop changes with the optimisation level, and with it the
-/// figure. Eight registers of sums, so that no addition waits for the one before.
-///
+/// Eight vectors of sums, so that no addition waits for the one before: the sum of whole blocks of eight vectors. Intrinsics, and each vector
+/// by name: what a compiler makes of a loop, or of an array, changes with the optimisation level, and with it the figure.
+#[cfg(target_arch = "x86_64")]
+macro_rules! sum_of_blocks {
+    ($blocks:expr, $vector:ty, $zero:ident, $add:ident, $load:ident, $words:literal) => {{
+        let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = [$zero(); 8];
+        for block in $blocks {
+            let vectors = block.as_ptr().cast::<$vector>();
+            // SAFETY: a block is eight vectors, each aligned to its own size.
+            unsafe {
+                a = $add(a, $load(vectors));
+                b = $add(b, $load(vectors.add(1)));
+                c = $add(c, $load(vectors.add(2)));
+                d = $add(d, $load(vectors.add(3)));
+                e = $add(e, $load(vectors.add(4)));
+                f = $add(f, $load(vectors.add(5)));
+                g = $add(g, $load(vectors.add(6)));
+                h = $add(h, $load(vectors.add(7)));
+            }
+        }
+        // SAFETY: any bits are integers.
+        let words: [u64; $words] = unsafe { std::mem::transmute([a, b, c, d, e, f, g, h]) };
+        words.iter().fold(0, |sum: u64, word| sum.wrapping_add(*word))
+    }};
+}
+
 /// # Safety
 /// The CPU has AVX2.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 unsafe fn avx2(lines: &[Line]) -> u64 {
     use std::arch::x86_64::{__m256i, _mm256_add_epi64, _mm256_load_si256, _mm256_setzero_si256};
-    let mut sums = [_mm256_setzero_si256(); 8];
     let (blocks, rest) = lines.as_chunks::<4>();
-    for block in blocks {
-        let halves = block.as_ptr().cast::<__m256i>();
-        for (half, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: four lines are eight halves, each aligned to its 32 bytes.
-            *sum = _mm256_add_epi64(*sum, unsafe { _mm256_load_si256(halves.add(half)) });
-        }
-    }
-    // SAFETY: any bits are integers.
-    let words: [u64; 32] = unsafe { std::mem::transmute(sums) };
-    words.iter().fold(plain(rest), |sum, word| sum.wrapping_add(*word))
+    let sum = sum_of_blocks!(blocks, __m256i, _mm256_setzero_si256, _mm256_add_epi64, _mm256_load_si256, 32);
+    plain(rest).wrapping_add(sum)
 }
 
 /// # Safety
@@ -89,28 +92,20 @@ unsafe fn avx2(lines: &[Line]) -> u64 {
 #[target_feature(enable = "avx512f")]
 unsafe fn avx512(lines: &[Line]) -> u64 {
     use std::arch::x86_64::{__m512i, _mm512_add_epi64, _mm512_load_si512, _mm512_setzero_si512};
-    let mut sums = [_mm512_setzero_si512(); 8];
     let (blocks, rest) = lines.as_chunks::<8>();
-    for block in blocks {
-        let words = block.as_ptr().cast::<__m512i>();
-        for (line, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: eight lines are eight vectors, each aligned to its 64 bytes.
-            *sum = _mm512_add_epi64(*sum, unsafe { _mm512_load_si512(words.add(line)) });
-        }
-    }
-    // SAFETY: any bits are integers.
-    let words: [u64; 64] = unsafe { std::mem::transmute(sums) };
-    words.iter().fold(plain(rest), |sum, word| sum.wrapping_add(*word))
+    let sum = sum_of_blocks!(blocks, __m512i, _mm512_setzero_si512, _mm512_add_epi64, _mm512_load_si512, 64);
+    plain(rest).wrapping_add(sum)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::buffer::{Buffer, Pages};
 
     #[test]
     fn every_word_is_read() {
-        let lines = buffer(1000 * 64 + 63);
-        assert_eq!(lines.len(), 1000);
+        let mut lines = Buffer::new(1000 * 64, Pages::Small).expect("there is memory");
+        lines.touch();
         let reader = Reader::widest();
         for count in [0, 1, 7, 8, 9, 999, 1000] {
             assert_eq!(reader.sum(&lines[..count]), expected_sum(count), "{count} lines");

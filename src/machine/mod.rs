@@ -4,15 +4,22 @@
 //! The method of the measurements is in `docs/measuring-the-machine.md`.
 
 mod bandwidth;
+mod buffer;
+mod curve;
 mod facts;
 mod fma;
+mod gauge;
 mod isa;
 mod library;
 mod parse;
+mod rate;
 mod roofline;
 mod team;
 
+pub use buffer::Pages;
+pub use curve::{Point, most_bytes};
 pub use facts::{Cache, CacheKind, Class, Cores, Facts, node};
+pub use gauge::{Gauge, Limit};
 pub use isa::{Isa, instruction_sets};
 pub use library::library_of;
-pub use roofline::{Bandwidth, Depth, Level, Peak, Roofline};
+pub use roofline::{Depth, Peak, Roofline};

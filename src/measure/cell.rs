@@ -7,6 +7,7 @@ use regex_lite::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::Registry;
+use crate::machine::most_bytes;
 use crate::scalar::ScalarKind;
 use crate::workload::{Phase, Workload};
 
@@ -50,6 +51,20 @@ impl Cell {
     /// Whether the two do the same work, each in its own way: such cells are measured in the same rounds and compared.
     pub fn competes_with(&self, other: &Cell) -> bool {
         self.phase == other.phase && self.scalar == other.scalar && self.workload == other.workload
+    }
+
+    /// The working set at whose bandwidth each thread is expected to find its data: its part of the footprint, since threads share out X
+    /// and what is made from it. With flushed caches everything comes from beyond them.
+    pub fn bytes_per_thread(&self, cold_cache: bool) -> u64 {
+        let threads = self.threads.get();
+        if cold_cache {
+            return most_bytes(threads);
+        }
+        let footprint = match self.scalar {
+            ScalarKind::F32 => self.workload.footprint::<f32>(),
+            ScalarKind::F64 => self.workload.footprint::<f64>(),
+        };
+        (footprint / threads as f64) as u64
     }
 }
 

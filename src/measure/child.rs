@@ -1,13 +1,15 @@
-//! The measured child: verifies, plans, calibrates, then takes a sample whenever the parent says so. It decides nothing.
+//! The measured child: plans, calibrates, then takes a sample whenever the parent says so; or verifies and does
+//! nothing else; or reads a limit of the machine at the same moments. It decides nothing.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use super::protocol::{Cause, Failure, Prepared, Reply, Request, Sample, Task};
+use super::protocol::{Cause, Failure, GaugeTask, Prepared, Reply, Request, Sample, Subject, Task};
 use super::{Job, QUIET_LIMIT, cpu_time, environment, wait_until_quiet};
 use crate::backend::Registry;
 use crate::child::Channel;
 use crate::error::{Error, Result};
+use crate::machine::Gauge;
 use crate::scalar::{Scalar, ScalarKind};
 use crate::verify::{expect_verified, fixture};
 
@@ -23,6 +25,11 @@ pub(crate) fn serve(registry: &Registry, mut channel: Channel) -> std::io::Resul
     reply(channel, &Reply::Started)?;
     let task = match channel.receive()? {
         Some(Request::Prepare(task)) => task,
+        Some(Request::Verify(subject)) => {
+            let verdict = verify(registry, &subject).map_or_else(Reply::Failed, |()| Reply::Verified);
+            return reply(channel, &verdict);
+        }
+        Some(Request::Gauge(task)) => return serve_gauge(task, channel),
         Some(other) => {
             return reply(channel, &Reply::Failed(failure(Cause::Protocol, format!("{other:?} came first"))));
         }
@@ -54,10 +61,27 @@ fn serve_as<T: Scalar>(registry: &Registry, task: &Task, channel: &mut Channel) 
             Request::Finish => {
                 return reply(channel, &Reply::Finished { peak_memory_bytes: sampler.peak_memory() });
             }
-            Request::Prepare(_) => {
-                return reply(channel, &Reply::Failed(failure(Cause::Protocol, "it was prepared already".into())));
+            other => {
+                return reply(channel, &Reply::Failed(failure(Cause::Protocol, format!("{other:?} came too late"))));
             }
         }
+    }
+    Ok(())
+}
+
+/// Until its requests end: there is nothing to say at the end.
+fn serve_gauge(task: GaugeTask, channel: &mut Channel) -> std::io::Result<()> {
+    let mut gauge = match Gauge::new(task.scalar, task.threads, task.bytes_per_thread) {
+        Ok(gauge) => gauge,
+        Err(error) => return reply(channel, &Reply::Failed(error.into())),
+    };
+    reply(channel, &Reply::GaugeReady)?;
+    while let Some(request) = channel.receive()? {
+        let answer = match request {
+            Request::Sample => gauge.read().map_or_else(|error| Reply::Failed(error.into()), Reply::Gauged),
+            other => Reply::Failed(failure(Cause::Protocol, format!("{other:?} came too late"))),
+        };
+        reply(channel, &answer)?;
     }
     Ok(())
 }
@@ -67,36 +91,33 @@ struct Sampler<T: Scalar> {
     repeats: u64,
     /// Walked over before each sample; empty for samples with warm caches.
     flush: Vec<u64>,
-    /// Resident at the most before verification.
-    peak_before: Option<u64>,
+}
+
+fn verify(registry: &Registry, subject: &Subject) -> std::result::Result<(), Failure> {
+    let entry = registry.get(&subject.backend)?;
+    expect_verified(entry, subject.scalar, &[subject.threads], &fixture::embedded())
+        .map_err(|error| failure(Cause::Verification, error.to_string()))
 }
 
 impl<T: Scalar> Sampler<T> {
-    /// Opens, plans and calls for the first time, then verifies: in the other order the verification would have started the
-    /// library's threads and found its kernels, and the first call would be none. Nothing of it is told unless the
-    /// verification passes.
+    /// Opens, plans and calls for the first time. Another child has verified: here it would have started the library's threads and found
+    /// its kernels, and the first call would be none.
     fn prepare(registry: &Registry, task: &Task) -> std::result::Result<(Self, Prepared), Failure> {
         let cell = &task.cell;
         let entry = registry.get(&cell.backend)?;
         let examples = cell.workload.examples::<T>()?;
         let data_sha256 = examples.sha256();
+        let start = Job::start(&cell.workload);
 
         let clock = Instant::now();
         let engine = entry.open::<T>(cell.threads)?;
         let open = clock.elapsed();
         let clock = Instant::now();
-        let mut job = Job::new(&engine, &cell.workload, cell.phase, examples)?;
+        let mut job = Job::from_start(&engine, &cell.workload, cell.phase, examples, start)?;
         let plan = clock.elapsed();
         let first = job.run(1)?;
 
-        let peak_before = peak_memory();
-        if task.verify {
-            expect_verified(entry, cell.scalar, &[cell.threads], &fixture::embedded())
-                .map_err(|error| failure(Cause::Verification, error.to_string()))?;
-        }
-        let flush = vec![1; task.flush_bytes.unwrap_or(0) / size_of::<u64>()];
-        // What is walked over to empty the caches would be counted as the backend's: then the peak stays unknown.
-        let forgotten = flush.is_empty() && forget_peak_memory();
+        let flush = filled(task.flush_bytes.unwrap_or(0) / size_of::<u64>())?;
         let repeats = if flush.is_empty() { calibrate(&mut job, Duration::from_nanos(task.sample_ns))? } else { 1 };
         let prepared = Prepared {
             library: engine.description(),
@@ -109,7 +130,7 @@ impl<T: Scalar> Sampler<T> {
             first_ns: nanoseconds(first),
             repeats,
         };
-        Ok((Sampler { job, repeats, flush, peak_before: peak_before.filter(|_| forgotten) }, prepared))
+        Ok((Sampler { job, repeats, flush }, prepared))
     }
 
     fn sample(&mut self) -> Result<Sample> {
@@ -131,9 +152,18 @@ impl<T: Scalar> Sampler<T> {
         Ok(Sample { wall_ns: nanoseconds(wall), cpu_ns: (cpu * 1e9) as u64, quiet })
     }
 
+    /// What is walked over to empty the caches would be counted as the backend's: then it stays unknown.
     fn peak_memory(&self) -> Option<u64> {
-        Some(self.peak_before?.max(peak_memory()?))
+        self.flush.is_empty().then(peak_memory).flatten()
     }
+}
+
+/// So many ones: written, so that the pages exist.
+fn filled(words: usize) -> Result<Vec<u64>> {
+    let mut filled = Vec::new();
+    filled.try_reserve_exact(words).map_err(|_| Error::refused_memory(words * size_of::<u64>()))?;
+    filled.resize(words, 1);
+    Ok(filled)
 }
 
 /// How many passes take about `sample`.
@@ -161,11 +191,6 @@ fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(1024 * line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?)
-}
-
-/// Makes the system count the peak from now on; verification is not part of what a backend needs.
-fn forget_peak_memory() -> bool {
-    std::fs::write("/proc/self/clear_refs", "5").is_ok()
 }
 
 fn nanoseconds(time: Duration) -> u64 {

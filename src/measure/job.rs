@@ -22,19 +22,40 @@ pub struct Job<T: Scalar> {
 
 enum Work<T: Scalar> {
     Forward(Network<T>),
-    Backward(Network<T>),
+    /// Starts from the state of a forward pass, which may not have been made yet.
+    Backward {
+        network: Network<T>,
+        has_state: bool,
+    },
     Step(Box<Composed<T>>),
-    Train { steps: u32 },
+    Train {
+        steps: u32,
+    },
 }
 
 impl<T: Scalar> Job<T> {
-    /// Plans a phase of `workload` on `engine`; `examples` are the workload's ([`Workload::examples`]).
+    /// Plans a phase of `workload` on `engine`, and makes no pass; `examples` are the workload's ([`Workload::examples`]).
     ///
     /// # Errors
     /// [`Error::Mismatch`](crate::Error::Mismatch) or [`Error::Shape`](crate::Error::Shape) where examples and workload do not
     /// fit, or of the engine.
     pub fn new(engine: &Arc<dyn Engine<T>>, workload: &Workload, phase: Phase, examples: Examples<T>) -> Result<Self> {
-        let start = Parameters::initialized(&workload.architecture, workload.init, SEED);
+        Job::from_start(engine, workload, phase, examples, Job::start(workload))
+    }
+
+    /// The workload's initial parameters. Drawing them takes longer than most planning.
+    pub(super) fn start(workload: &Workload) -> Parameters<T> {
+        Parameters::initialized(&workload.architecture, workload.init, SEED)
+    }
+
+    /// As [`new`](Self::new), with [`start`](Self::start) drawn before: what is left is planning.
+    pub(super) fn from_start(
+        engine: &Arc<dyn Engine<T>>,
+        workload: &Workload,
+        phase: Phase,
+        examples: Examples<T>,
+        start: Parameters<T>,
+    ) -> Result<Self> {
         let network = || -> Result<Network<T>> {
             let mut network = Network::with_parameters(engine, start.clone())?;
             network.plan(workload.batch)?;
@@ -42,13 +63,11 @@ impl<T: Scalar> Job<T> {
         };
         let work = match phase {
             Phase::Forward => Work::Forward(network()?),
-            Phase::Backward => Work::Backward(network()?),
+            Phase::Backward => Work::Backward { network: network()?, has_state: false },
             Phase::Step => Work::Step(Box::new(trainer(engine, &start, &examples)?)),
             Phase::Train => Work::Train { steps: workload.train_steps },
         };
-        let mut job = Job { engine: Arc::clone(engine), examples, start, work };
-        job.reset()?;
-        Ok(job)
+        Ok(Job { engine: Arc::clone(engine), examples, start, work })
     }
 
     /// Goes back to the initial parameters; the backward phase gets the state of a forward pass to start from.
@@ -59,22 +78,30 @@ impl<T: Scalar> Job<T> {
         let Job { engine, examples, start, work } = self;
         match work {
             Work::Step(trainer) => trainer.import(start),
-            Work::Backward(network) => in_run(engine.as_ref(), || network.forward(examples.x.view()).map(drop)),
+            Work::Backward { network, has_state } => {
+                in_run(engine.as_ref(), || network.forward(examples.x.view()).map(drop))?;
+                *has_state = true;
+                Ok(())
+            }
             Work::Forward(_) | Work::Train { .. } => Ok(()),
         }
     }
 
-    /// The time of `repeats` passes. Entering the engine's thread pool is outside the clock.
+    /// The time of `repeats` passes. Entering the engine's thread pool is outside the clock, and so is the forward pass that the first
+    /// backward pass needs.
     /// Steps change the parameters: [`reset`](Self::reset) before each sample.
     ///
     /// # Errors
     /// Of the engine.
     pub fn run(&mut self, repeats: u64) -> Result<Duration> {
+        if matches!(self.work, Work::Backward { has_state: false, .. }) {
+            self.reset()?;
+        }
         let Job { engine, examples: Examples { x, y }, start, work } = self;
         let (examples_x, examples_y) = (x.view(), y.view());
         match work {
             Work::Forward(network) => timed(engine, repeats, || network.forward(examples_x).map(sink)),
-            Work::Backward(network) => timed(engine, repeats, || network.backward(examples_x, examples_y, None)),
+            Work::Backward { network, .. } => timed(engine, repeats, || network.backward(examples_x, examples_y, None)),
             Work::Step(trainer) => timed(engine, repeats, || trainer.step().map(sink)),
             Work::Train { steps } => {
                 let examples = Examples { x: x.clone(), y: y.clone() };
@@ -116,4 +143,71 @@ fn timed<T: Scalar>(
         }
         Ok(clock.elapsed())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use ndarray::{ArrayView2, ArrayViewMut2};
+
+    use super::*;
+    use crate::layer::{Dense, Kernels, Layer, LayerSpec, Op};
+
+    /// An engine that counts its products and computes nothing.
+    #[derive(Clone, Default)]
+    struct Counting(Arc<AtomicUsize>);
+
+    impl Engine<f64> for Counting {
+        fn threads(&self) -> usize {
+            1
+        }
+
+        fn description(&self) -> String {
+            "counting".into()
+        }
+
+        fn plan(&self, spec: LayerSpec) -> Result<Box<dyn Layer<f64>>> {
+            Ok(Box::new(Dense::new(self.clone(), spec)))
+        }
+    }
+
+    impl Kernels<f64> for Counting {
+        fn gemm(
+            &mut self,
+            _: f64,
+            _: (Op, ArrayView2<'_, f64>),
+            _: (Op, ArrayView2<'_, f64>),
+            mut c: ArrayViewMut2<'_, f64>,
+        ) -> Result<()> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            c.fill(0.5);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn planning_makes_no_pass_and_a_pass_what_its_phase_has() {
+        let workload = Workload::find("planar").expect("embedded");
+        // Two layers: a forward pass is two products; a backward pass is two gradients of weights and one of what is between the layers.
+        let (forward, backward) = (2, 3);
+        let steps = workload.train_steps as usize;
+        for (phase, before_the_first, a_pass) in [
+            (Phase::Forward, 0, forward),
+            (Phase::Backward, forward, backward),
+            (Phase::Step, 0, forward + backward),
+            (Phase::Train, 0, steps * (forward + backward)),
+        ] {
+            let counting = Counting::default();
+            let products = || counting.0.swap(0, Ordering::Relaxed);
+            let engine: Arc<dyn Engine<f64>> = Arc::new(counting.clone());
+            let examples = workload.examples().expect("they fit");
+            let mut job = Job::new(&engine, &workload, phase, examples).expect("it fits");
+            assert_eq!(products(), 0, "{phase:?}: planning");
+            job.run(1).expect("it runs");
+            assert_eq!(products(), before_the_first + a_pass, "{phase:?}: the first");
+            job.run(3).expect("it runs");
+            assert_eq!(products(), 3 * a_pass, "{phase:?}: three more");
+        }
+    }
 }

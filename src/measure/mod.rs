@@ -2,8 +2,8 @@
 //! [`compare`](crate::compare), and nothing is printed here.
 //!
 //! [`engine`] runs cells that compete, each in a child of the same executable (`child` is its side of the `protocol`, `process` the
-//! parent's hold on it, `environment` what it is given); `pairs` picks what is measured more than once; [`record`] says what is left
-//! behind, [`journal`] keeps it in files, `schema2` reads those of before.
+//! parent's hold on it, `environment` what it is given), beside `gauges` that read what the machine can do; `pairs` picks what is measured
+//! more than once; [`record`] says what is left behind, [`journal`] keeps it in files, `schema2` reads those of before.
 
 mod cell;
 mod child;
@@ -11,6 +11,7 @@ mod child;
 pub mod criterion;
 pub mod engine;
 pub(crate) mod environment;
+mod gauges;
 mod job;
 pub mod journal;
 mod library;

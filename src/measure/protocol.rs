@@ -2,22 +2,39 @@
 //! program; what lasts is in `record`.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::cell::Cell;
+use crate::machine::Limit;
+use crate::scalar::ScalarKind;
 
 /// From the parent.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Request {
-    /// Get ready to sample this cell. Comes first and once.
+    /// Verify a backend, and end. Comes alone: what verification leaves behind, such as memory and warm threads, would be in the figures of
+    /// a cell.
+    Verify(Subject),
+    /// Get ready to sample a cell. Comes first and once.
     Prepare(Task),
-    /// Take one sample.
+    /// Get ready to read a limit. Comes first and once, in place of the other.
+    Gauge(GaugeTask),
+    /// Take one sample, or one reading.
     Sample,
     /// Say how much memory it took, and end.
     Finish,
+}
+
+/// What is verified.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Subject {
+    pub backend: String,
+    pub scalar: ScalarKind,
+    pub threads: NonZeroUsize,
 }
 
 /// What to sample, and how.
@@ -25,12 +42,19 @@ pub(super) enum Request {
 #[serde(deny_unknown_fields)]
 pub(super) struct Task {
     pub cell: Cell,
-    /// Whether to verify the backend; a child of this run has passed otherwise.
-    pub verify: bool,
     /// How long a sample should take, about.
     pub sample_ns: u64,
     /// Before each sample, walk over that many bytes; a sample is one pass then.
     pub flush_bytes: Option<usize>,
+}
+
+/// Which limit to read: the peak of a scalar type, and the bandwidth of a working set.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GaugeTask {
+    pub scalar: ScalarKind,
+    pub threads: NonZeroUsize,
+    pub bytes_per_thread: u64,
 }
 
 /// From the child.
@@ -39,13 +63,19 @@ pub(super) struct Task {
 pub(super) enum Reply {
     /// The process has started. Comes unasked.
     Started,
-    /// Verified, planned, calibrated and quiet.
+    /// The last word: nothing that it computes was found to be wrong.
+    Verified,
+    /// Planned, calibrated and quiet.
     Ready(Prepared),
+    /// The limit was read once, and can be read again.
+    GaugeReady,
+    /// One reading.
+    Gauged(Limit),
     /// One sample, and quiet again.
     Sampled(Sample),
     /// The last word.
     Finished {
-        /// The most memory that was resident, with data, without verification; none where the system does not tell.
+        /// The most memory that was resident, with the data; none where the system does not tell.
         peak_memory_bytes: Option<u64>,
     },
     /// It cannot go on.

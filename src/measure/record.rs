@@ -218,11 +218,11 @@ pub struct Measured {
     pub start_ns: u64,
     /// Opening the engine.
     pub open_ns: u64,
-    /// Planning the layers, with everything that is allocated once.
+    /// Planning the layers, with everything that is allocated once; no pass.
     pub plan_ns: u64,
-    /// The first pass of the process.
+    /// The first pass of the phase in a fresh process; of `backward` without the forward pass before it.
     pub first_ns: u64,
-    /// The most memory that was resident, with the data, without verification; none where the system does not tell.
+    /// The most memory that was resident, with the data; none where the system does not tell, and where caches were flushed.
     pub peak_memory_bytes: Option<u64>,
     /// Passes of one sample.
     pub repeats: u64,
@@ -238,22 +238,6 @@ pub struct Measured {
     /// The largest error of a result over its bound. Not written yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_over_bound: Option<f64>,
-}
-
-/// The most that the machine does on so many threads, measured in the rounds of a group of cells.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Limits {
-    /// The scalar type of the peak.
-    pub scalar: ScalarKind,
-    /// Threads at once.
-    pub threads: NonZeroUsize,
-    /// The working set of each thread that the bandwidth is of.
-    pub bytes_per_thread: u64,
-    /// 10^9 floating-point operations per second of all threads together, in each round.
-    pub peak_gflops: Vec<f64>,
-    /// 10^9 bytes per second that all threads together read, in each round.
-    pub gb_per_s: Vec<f64>,
 }
 
 impl Record {
@@ -275,6 +259,22 @@ impl Record {
             },
         }
     }
+}
+
+/// The limits that some cells are held against, read in the same rounds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// The scalar type of the peak.
+    pub scalar: ScalarKind,
+    /// The number of threads that computed and read at once.
+    pub threads: NonZeroUsize,
+    /// What each thread read over and over: the cells' footprint per thread ([`Cell::bytes_per_thread`]).
+    pub bytes_per_thread: u64,
+    /// The rate of multiply-add in each round, in 10^9 operations per second, all threads together.
+    pub peak_gflops: Vec<f64>,
+    /// The rate of reading in each round, in 10^9 bytes per second, all threads together.
+    pub gb_per_s: Vec<f64>,
 }
 
 impl CellRecord {

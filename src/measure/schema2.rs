@@ -65,7 +65,7 @@ struct RooflineLine {
 
 impl From<RooflineLine> for Roofline {
     fn from(line: RooflineLine) -> Self {
-        Roofline { peaks: line.peaks, bandwidths: Vec::new() }
+        Roofline { peaks: line.peaks, ..Roofline::default() }
     }
 }
 

@@ -72,3 +72,14 @@ pub fn cells(results: &Results) -> Table {
     });
     Table { columns: COLUMNS.to_vec(), rows: rows.collect(), expendable: EXPENDABLE }
 }
+
+/// What a share above 100% means, as a sentence with its line's end; nothing where no cell has one.
+pub fn above_the_limit(results: &Results) -> &'static str {
+    let is_above =
+        |record| results.summary(record).and_then(|summary| summary.roofline_share).is_some_and(|share| share > 1.0);
+    if !results.cells().iter().any(is_above) {
+        return "";
+    }
+    "\n`!`: faster than the limit. The limit was read too low (other load on the machine, huge pages that the reading did not get), or the \
+     backend moves fewer bytes than each matrix once per layer, which is what is counted.\n"
+}

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::table::three_digits;
 use crate::doctor::{Blas, Count, Report, Status, Trial, Trials};
-use crate::machine::{CacheKind, Facts, Isa, Level, Roofline};
+use crate::machine::{CacheKind, Facts, Isa, Pages, Point, Roofline};
 use crate::scalar::ScalarKind;
 
 /// The whole screen.
@@ -32,8 +32,15 @@ fn write_short(out: &mut String, report: &Report, scalar: ScalarKind) -> std::fm
     counts.dedup();
     for count in counts {
         let of = |rate: Option<f64>| rate.map_or("unknown".into(), three_digits);
-        let (peak, memory) = (report.roofline.peak(scalar, count), report.roofline.read_bandwidth(count));
-        write!(out, "; on {} at most {} GFLOP/s and {} GB/s", super::threads(count), of(peak), of(memory))?;
+        let [near, far] = [0, u64::MAX].map(|bytes| report.roofline.bandwidth_at(bytes, count));
+        let peak = of(report.roofline.peak(scalar, count));
+        write!(
+            out,
+            "; on {} at most {peak} GFLOP/s and, near to far, {} to {} GB/s",
+            super::threads(count),
+            of(near),
+            of(far)
+        )?;
     }
     writeln!(out)?;
     for library in &report.blas {
@@ -111,10 +118,12 @@ fn machine(out: &mut String, machine: &Facts) -> std::fmt::Result {
 }
 
 fn roofline(out: &mut String, roofline: &Roofline) -> std::fmt::Result {
-    let mut threads: Vec<usize> = roofline.bandwidths.iter().map(|found| found.threads).collect();
+    let of_curve = roofline.curve.iter().map(|point| point.threads);
+    let mut threads: Vec<usize> = roofline.peaks.iter().map(|peak| peak.threads).chain(of_curve).collect();
+    threads.sort_unstable();
     threads.dedup();
-    let heads: Vec<String> = threads.iter().map(|&count| format!("{:>10}", super::threads(count))).collect();
-    writeln!(out, "\n{:<26}{}", "peak, GFLOP/s", heads.concat())?;
+    let heads: Vec<String> = threads.iter().map(|&count| format!("{:>10} ", super::threads(count))).collect();
+    writeln!(out, "\n{:<26}{}", "peak, GFLOP/s", heads.concat().trim_end())?;
     let mut sets: Vec<Isa> = roofline.peaks.iter().map(|peak| peak.isa).collect();
     sets.sort_unstable();
     sets.dedup();
@@ -123,18 +132,26 @@ fn roofline(out: &mut String, roofline: &Roofline) -> std::fmt::Result {
             let rate = |&count: &usize| {
                 let is_it =
                     |peak: &&crate::machine::Peak| (peak.isa, peak.scalar, peak.threads) == (isa, scalar, count);
-                roofline.peaks.iter().find(is_it).map_or_else(String::new, |peak| format!("{:>10.1}", peak.gflops))
+                let rate =
+                    roofline.peaks.iter().find(is_it).map_or_else(String::new, |peak| format!("{:.1} ", peak.gflops));
+                format!("{rate:>11}")
             };
             writeln!(out, "  {:<24}{}", format!("{isa} {scalar}"), threads.iter().map(rate).collect::<String>())?;
         }
     }
-    writeln!(out, "reading, GB/s")?;
-    for level in [Level::L1, Level::L2, Level::L3, Level::Memory] {
-        let rates: Option<String> =
-            threads.iter().map(|&count| Some(format!("{:>10.1}", roofline.bandwidth(level, count)?))).collect();
-        if let Some(rates) = rates {
-            writeln!(out, "  {:<24}{rates}", level.to_string())?;
-        }
+    writeln!(out, "reading, GB/s; *: huge pages")?;
+    let mut sets: Vec<u64> = roofline.curve.iter().map(|point| point.bytes).collect();
+    sets.sort_unstable();
+    sets.dedup();
+    for bytes in sets {
+        let rate = |&count: &usize| {
+            let is_it = |point: &&Point| (point.bytes, point.threads) == (bytes, count);
+            let shown =
+                |point: &Point| format!("{:.1}{}", point.gb_per_s, if point.pages == Pages::Huge { "*" } else { " " });
+            format!("{:>11}", roofline.curve.iter().find(is_it).map_or_else(String::new, shown))
+        };
+        let rates: String = threads.iter().map(rate).collect();
+        writeln!(out, "{}", format!("  {:<24}{rates}", format!("{} per thread", size(bytes))).trim_end())?;
     }
     writeln!(out)
 }

@@ -17,7 +17,7 @@ pub mod table;
 mod text;
 pub mod verification;
 
-pub use cells::cells;
+pub use cells::{above_the_limit, cells};
 pub use difference::difference;
 pub use doctor::{doctor, doctor_in_short};
 pub use noise::noise;

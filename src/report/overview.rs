@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, Table as Grid};
 
 use super::Screen;
-use super::table::{three_digits, time};
+use super::table::{percent, three_digits, time};
 use crate::compare::Results;
 use crate::compare::ranking::{Place, Ranking};
 use crate::measure::record::CellRecord;
@@ -74,7 +74,7 @@ fn grid(results: &Results, ranking: &Ranking, columns: &[Column], detail: Detail
             let summary = results.cells().iter().find(is_here).and_then(|record| results.summary(record));
             summary.map_or("failed".into(), |summary| {
                 let spread = 100.0 * summary.deviation_ns / summary.time_ns;
-                let share = summary.roofline_share.map(|share| format!("{:.0}%", 100.0 * share));
+                let share = summary.roofline_share.map(percent);
                 let rate = (detail == Detail::Rates).then(|| format!("{} GFLOP/s", three_digits(summary.gflops)));
                 let below = rate.into_iter().chain(share).collect::<Vec<_>>().join(", ");
                 format!("{} {}{spread:.0}%\n{below}", time(summary.time_ns), screen.plus_minus())

@@ -58,7 +58,7 @@ pub enum Value {
     Nanoseconds(f64),
     /// A ratio; people see three decimals.
     Ratio(f64),
-    /// A share of a whole; people see percent.
+    /// A share of a whole; people see percent, and a mark where it is more than the whole.
     Share(f64),
     /// A size; people see it in MB.
     Bytes(u64),
@@ -82,7 +82,7 @@ impl Value {
             Value::Flag { is, mark } => (if *is { mark } else { "" }).to_owned(),
             Value::Nanoseconds(ns) => time(*ns),
             Value::Ratio(ratio) => format!("{ratio:.3}"),
-            Value::Share(share) => format!("{:.0}%", 100.0 * share),
+            Value::Share(share) => percent(*share),
             Value::Bytes(bytes) => three_digits(*bytes as f64 / 1e6),
             Value::Number(number) => three_digits(*number),
         }
@@ -103,6 +103,11 @@ impl Value {
     pub fn is_number(&self) -> bool {
         !matches!(self, Value::Text(_) | Value::Unshown(_) | Value::Flag { .. })
     }
+}
+
+/// A share of a limit in percent; with a mark where the limit was exceeded, which [`above_the_limit`](super::above_the_limit) explains.
+pub fn percent(share: f64) -> String {
+    format!("{:.0}%{}", 100.0 * share, if share > 1.0 { " !" } else { "" })
 }
 
 /// A duration in a fitting unit, with three digits.
