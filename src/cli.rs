@@ -117,7 +117,7 @@ fn run_on(
         Some(Verb::Predict(args)) => cmd::predict::run(&args, registry, out),
         Some(Verb::Doctor(args)) => cmd::doctor::run(&args, out),
         #[cfg(feature = "openblas")]
-        Some(Verb::GemmProbe(args)) => cmd::gemm_probe::run(&args, out),
+        Some(Verb::GemmProbe(args)) => cmd::gemm_probe::run(&args),
         Some(Verb::ReadPictures(args)) => cmd::pictures::run(&args),
         Some(Verb::Plot(args)) => cmd::plot::run(&args, out),
         Some(Verb::Completions(args)) => cmd::completions::run(&args, &command(), registry, out),

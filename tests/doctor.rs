@@ -220,10 +220,10 @@ fn children_that_crash_are_lines_in_a_report_that_is_written_all_the_same() {
     assert!(layerbench::report::doctor(&report).contains("CRASHED: it was ended by SIGILL"));
     assert!(!report.is_wrong(), "a crash is no wrong number");
 
-    let chatter = || std::process::Command::new("true");
-    let report = examine(&chatter);
+    let silent = || std::process::Command::new("true");
+    let report = examine(&silent);
     let failed = report.warnings.iter().find(|told| told.code() == "probe-failed").expect("there was no answer");
-    assert!(failed.message.contains("its answer cannot be read"), "{}", failed.message);
+    assert!(failed.message.contains("it ended with exit code 0"), "{}", failed.message);
 }
 
 #[test]
@@ -237,12 +237,25 @@ fn what_makes_no_sense_is_exit_code_2() {
 #[test]
 #[cfg(feature = "openblas")]
 fn a_probe_refuses_what_cannot_be_run() {
+    use layerbench::child::{Child, Failure};
+
     let probe = |threads: &str| {
-        let mut command = Command::cargo_bin("layerbench").expect("it was built");
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("layerbench"));
         command.args(["__gemm-probe", "--check", "--threads", threads]);
-        command.assert()
+        let mut child = Child::start(command).expect("it was built");
+        child.receive::<Value>(std::time::Duration::from_secs(300), 0).map(|message| message.said)
     };
-    probe("0").code(2);
-    probe("100000").code(2).stdout("").stderr(contains("openblas"));
-    probe("1").code(0).stdout(contains("\"wrong\":null"));
+    for (threads, part) in [("0", "invalid value"), ("100000", "openblas")] {
+        match probe(threads) {
+            Err(failure @ Failure::Ended(..)) => {
+                let told = failure.to_string();
+                assert!(told.contains("exit code 2") && told.contains(part), "{told}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(probe("1").expect("an answer")["wrong"].is_null());
+    // It is for children only.
+    let mut alone = Command::cargo_bin("layerbench").expect("it was built");
+    alone.args(["__gemm-probe", "--check", "--threads", "1"]).assert().code(2).stderr(contains("children of `doctor`"));
 }

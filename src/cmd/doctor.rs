@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::child::own_executable;
 use crate::cmd::{Format, Verdict};
 use crate::{doctor, report};
 
@@ -24,8 +25,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {elapsed} {msg}")?);
-    let this =
-        std::env::current_exe().context("cannot find this executable, which tries kernels in children of itself")?;
+    let this = own_executable().context("cannot find this executable, which tries kernels in children of itself")?;
     let child = || {
         let mut child = Command::new(&this);
         child.arg(PROBE);

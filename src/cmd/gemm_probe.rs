@@ -1,8 +1,10 @@
 //! `__gemm-probe`, hidden: a child of `doctor` that multiplies with OpenBLAS as its environment has it and answers in JSON.
 
-use std::io::Write;
 use std::num::NonZeroUsize;
 
+use anyhow::Context;
+
+use crate::child::Channel;
 use crate::cmd::Verdict;
 use crate::doctor::probe;
 
@@ -15,8 +17,9 @@ pub(crate) struct Args {
     check: bool,
 }
 
-pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
+    let mut channel = Channel::of_child().context("this verb is for children of `doctor`")?;
     let answer = if args.check { probe::check(args.threads)? } else { probe::time(args.threads)? };
-    writeln!(out, "{}", serde_json::to_string(&answer)?)?;
+    channel.send(&answer, &[])?;
     Ok(Verdict::Fine)
 }

@@ -3,7 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use super::child::Failure;
 use super::probe::{Answer, PRODUCTS};
 use super::trial::{Ratio, Status, Trial, Trials};
 use crate::measure::statistics::{geometric_mean, median, median_interval};
@@ -81,11 +80,11 @@ pub fn settings(present: Option<String>, instruction_sets: &[String]) -> Vec<Set
 }
 
 /// Checks every setting, then times those that are right, in rounds of alternating order: a slow minute of the machine hits all
-/// alike. `run` has a child do a task.
+/// alike. `run` has a child do a task; where there is no answer it says what became of the child.
 pub fn compare(
     settings: Vec<Setting>,
     threads: usize,
-    run: &mut dyn FnMut(&Setting, Task) -> Result<Answer, Failure>,
+    run: &mut dyn FnMut(&Setting, Task) -> Result<Answer, Status>,
 ) -> Trials {
     let mut contenders: Vec<Contender> = settings.into_iter().map(|setting| Contender::checked(setting, run)).collect();
     let clock = Instant::now();
@@ -126,14 +125,14 @@ struct Contender {
 }
 
 impl Contender {
-    fn checked(setting: Setting, run: &mut dyn FnMut(&Setting, Task) -> Result<Answer, Failure>) -> Self {
+    fn checked(setting: Setting, run: &mut dyn FnMut(&Setting, Task) -> Result<Answer, Status>) -> Self {
         let mut contender =
             Contender { setting, kernel: None, status: Status::Timed, stays: true, samples: Vec::new() };
         contender.take(Task::Check, run);
         contender
     }
 
-    fn sample(&mut self, run: &mut dyn FnMut(&Setting, Task) -> Result<Answer, Failure>) {
+    fn sample(&mut self, run: &mut dyn FnMut(&Setting, Task) -> Result<Answer, Status>) {
         if self.stays
             && self.status == Status::Timed
             && let Some(seconds) = self.take(Task::Time, run)
@@ -143,10 +142,9 @@ impl Contender {
     }
 
     /// Has a child do the task; whatever is not as it should be ends in the status.
-    fn take(&mut self, task: Task, run: &mut dyn FnMut(&Setting, Task) -> Result<Answer, Failure>) -> Option<Vec<f64>> {
+    fn take(&mut self, task: Task, run: &mut dyn FnMut(&Setting, Task) -> Result<Answer, Status>) -> Option<Vec<f64>> {
         self.status = match run(&self.setting, task) {
-            Err(Failure::Crashed(reason)) => Status::Crashed(reason),
-            Err(Failure::TimedOut(reason)) => Status::TimedOut(reason),
+            Err(status) => status,
             Ok(answer) => {
                 let asked = if let Setting::Name(name) = self.setting { name } else { &answer.kernel };
                 let ignored = !answer.kernel.eq_ignore_ascii_case(asked);
@@ -219,7 +217,7 @@ pub fn right(trials: &Trials) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn answer(kernel: &str, seconds: f64) -> Result<Answer, Failure> {
+    fn answer(kernel: &str, seconds: f64) -> Result<Answer, Status> {
         Ok(Answer {
             kernel: kernel.into(),
             obtained: 1,
@@ -256,8 +254,8 @@ mod tests {
             }
             match setting {
                 Setting::AsIs(_) | Setting::Unset | Setting::Name("Haswell") => answer("Haswell", 1.0),
-                Setting::Name("Prescott") => Err(Failure::Crashed("SIGILL".into())),
-                Setting::Name("Cooperlake") => Err(Failure::TimedOut("10 s".into())),
+                Setting::Name("Prescott") => Err(Status::Crashed("SIGILL".into())),
+                Setting::Name("Cooperlake") => Err(Status::TimedOut("10 s".into())),
                 Setting::Name("Sandybridge") => answer("Haswell", 0.1),
                 Setting::Name("Nehalem") => Ok(Answer { wrong: Some("off by one".into()), ..answer("Nehalem", 0.1)? }),
                 Setting::Name("Zen") => answer("Zen", 5.0),
@@ -292,7 +290,7 @@ mod tests {
         let trials = compare(vec![Setting::AsIs(None), Setting::Name("Zen")], 1, &mut |setting, task| {
             calls += 1;
             match (setting, task) {
-                (Setting::Name(_), Task::Time) => Err(Failure::Crashed("gone".into())),
+                (Setting::Name(_), Task::Time) => Err(Status::Crashed("gone".into())),
                 (Setting::Name(name), Task::Check) => answer(name, 1.0),
                 _ => answer("Haswell", 1.0),
             }

@@ -4,7 +4,6 @@
 //! the CPU clock shows it.
 
 #[cfg(feature = "openblas")]
-mod child;
 #[cfg(feature = "openblas")]
 mod kernels;
 #[cfg(feature = "openblas")]

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
 
-use super::child::{self, Failure};
 use super::kernels::{self, Setting, Task};
 use super::probe::Answer;
 use super::{Blas, OwnChoice, Status, ThreadsUsed, Trial, Trials, Warning};
 use crate::backend::openblas::{self, ThreadModel};
+use crate::child::{Child, Failure};
 use crate::machine::instruction_sets;
 
 const CORETYPE: &str = "OPENBLAS_CORETYPE";
@@ -78,7 +78,7 @@ pub fn examine(
             }
             blas.threads = Some(ThreadsUsed { asked: usable, obtained, used });
         }
-        Err(Failure::Crashed(reason) | Failure::TimedOut(reason)) => warnings.push(Warning::ProbeFailed { reason }),
+        Err(failure) => warnings.push(Warning::ProbeFailed { reason: failure.to_string() }),
     }
 
     let sets: Vec<String> = instruction_sets().into_iter().map(str::to_owned).collect();
@@ -92,7 +92,7 @@ pub fn examine(
             Setting::Name(name) => name,
         };
         progress(&format!("OpenBLAS's kernel {name}"));
-        run_child(child(), setting, task, 1)
+        run_child(child(), setting, task, 1).map_err(Status::from)
     });
     warnings.extend(of_trials(&trials, quota));
     let now = trials.now.kernel.as_ref().unwrap_or(&blas.kernel);
@@ -147,10 +147,16 @@ fn run_child(mut command: Command, setting: &Setting, task: Task, threads: usize
         Setting::AsIs(None) | Setting::Unset => drop(command.env_remove(CORETYPE)),
         Setting::Name(name) => drop(command.env(CORETYPE, name)),
     }
-    let text = child::answer(&mut command, LIMIT)?;
-    // The library itself may have said something before (`OPENBLAS_VERBOSE`).
-    let line = text.lines().last().unwrap_or_default();
-    serde_json::from_str(line).map_err(|error| Failure::Crashed(format!("its answer cannot be read: {error}")))
+    Ok(Child::start(command)?.receive(LIMIT, 0)?.said)
+}
+
+impl From<Failure> for Status {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Late(..) => Status::TimedOut(failure.to_string()),
+            _ => Status::Crashed(failure.to_string()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -191,7 +197,7 @@ mod tests {
                 *) kernel=Cooperlake seconds=1.0 ;;
             esac
             echo "a word of the library's own"
-            echo "{\"kernel\":\"$kernel\",\"obtained\":4,\"used\":0.5,\"wrong\":null,\"seconds\":[$seconds,$seconds,$seconds]}"
+            echo "{\"kernel\":\"$kernel\",\"obtained\":4,\"used\":0.5,\"wrong\":null,\"seconds\":[$seconds,$seconds,$seconds]}" >&0
         "#;
         let mut command = Command::new("sh");
         command.args(["-c", script, "fake"]);
