@@ -1,7 +1,7 @@
 //! `doctor`, run as a user runs it, in environments that are in order and in some that are not.
 
 use assert_cmd::Command;
-use layerbench::doctor::ThreadLibrary;
+use layerbench::machine::ThreadLibrary;
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::Value;

@@ -19,6 +19,7 @@ pub use library::{ThreadModel, config, corename, path, thread_model, threads};
 
 use crate::error::{Error, Result};
 use crate::layer::{Backend, Dense, Determinism, Engine, Kernels, Layer, LayerSpec, Op, Profile};
+use crate::machine::ThreadLibrary;
 use crate::scalar::Scalar;
 
 const NAME: &str = "openblas";
@@ -148,8 +149,8 @@ impl<T: Gemm> Engine<T> for OpenBlasEngine {
         path()
     }
 
-    fn thread_variables(&self) -> &'static [&'static str] {
-        &["OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"]
+    fn thread_library(&self) -> Option<ThreadLibrary> {
+        Some(ThreadLibrary::OpenBlas)
     }
 
     fn plan(&self, spec: LayerSpec) -> Result<Box<dyn Layer<T>>> {

@@ -13,6 +13,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{Error, Result};
 use crate::layer::{Activation, Backend, Determinism, Engine, Grads, Layer, LayerSpec, Params, Profile, Upstream};
+use crate::machine::ThreadLibrary;
 use crate::scalar::Scalar;
 
 const NAME: &str = "rayon";
@@ -75,8 +76,8 @@ impl<T: Scalar> Engine<T> for RayonEngine {
         "parallel loops".into()
     }
 
-    fn thread_variables(&self) -> &'static [&'static str] {
-        &["RAYON_NUM_THREADS"]
+    fn thread_library(&self) -> Option<ThreadLibrary> {
+        Some(ThreadLibrary::Rayon)
     }
 
     fn plan(&self, spec: LayerSpec) -> Result<Box<dyn Layer<T>>> {

@@ -20,7 +20,7 @@ use std::process::Command;
 
 use serde::Serialize;
 
-pub use threads::{Asked, Count, ThreadLibrary, Threads};
+pub use threads::{Count, Threads};
 pub use trial::{OwnChoice, Ratio, Status, Trial, Trials};
 pub use warning::{Told, Warning};
 

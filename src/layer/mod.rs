@@ -56,6 +56,7 @@ pub use contract::LayerSpec;
 pub use dense::{Dense, Kernels, Op};
 
 use crate::error::Result;
+use crate::machine::ThreadLibrary;
 use crate::scalar::Scalar;
 
 /// The parameters of one layer: `w` is (n, n_prev), `b` is (n, 1).
@@ -141,10 +142,10 @@ pub trait Engine<T: Scalar>: Send + Sync {
         None
     }
 
-    /// The environment variables from which the library under it would take its number of threads, the first that is set before
-    /// the others. An engine has the number that it was opened with: these are for telling whoever set one.
-    fn thread_variables(&self) -> &'static [&'static str] {
-        &[]
+    /// The library under it whose number of threads the environment can set. An engine has the number that it was opened with: this is for
+    /// telling whoever set another.
+    fn thread_library(&self) -> Option<ThreadLibrary> {
+        None
     }
 
     /// Makes what a layer of this shape needs once: scratch memory, packing, thread split.

@@ -15,6 +15,7 @@ mod parse;
 mod rate;
 mod roofline;
 mod team;
+mod thread_library;
 
 pub use buffer::Pages;
 pub use curve::{Point, most_bytes};
@@ -23,3 +24,5 @@ pub use gauge::{Gauge, Limit};
 pub use isa::{Isa, instruction_sets};
 pub use library::library_of;
 pub use roofline::{Depth, Peak, Roofline};
+pub(crate) use thread_library::Reading;
+pub use thread_library::{Asked, ThreadLibrary};

@@ -152,7 +152,7 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
     };
     let engine = entry.open::<T>(threads)?;
     if let Some(note) =
-        setup::ignored_variable(engine.thread_variables(), engine.threads(), |name| std::env::var(name).ok())
+        setup::ignored_variable(engine.thread_library(), engine.threads(), |name| std::env::var(name).ok())
     {
         tell!("note: {note}");
     }

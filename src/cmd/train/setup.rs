@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use super::Args;
 use crate::cmd::output::previous;
 use crate::error::Error;
+use crate::machine::{Asked, ThreadLibrary};
 use crate::network::{Architecture, Init};
 use crate::report;
 use crate::scalar::{Scalar, ScalarKind};
@@ -140,22 +141,15 @@ fn expect_agreement(path: &Path, args: &Args, before: &Provenance) -> anyhow::Re
     Ok(())
 }
 
-/// A variable that asks the library for another number of threads than the engine has, in words. Read as the libraries read it: the
-/// first one that holds a number above 0, and of that the digits it begins with.
+/// A variable that asks the library for another number of threads than the engine has, in words.
 pub(super) fn ignored_variable(
-    variables: &[&str],
+    library: Option<ThreadLibrary>,
     threads: usize,
     value_of: impl Fn(&str) -> Option<String>,
 ) -> Option<String> {
-    let asked = |name: &&str| {
-        let value = value_of(name)?;
-        let text = value.trim_start();
-        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        text[..digits].parse().ok().filter(|&count: &usize| count > 0).map(|count| (name.to_string(), count))
-    };
-    let (name, count) = variables.iter().find_map(asked).filter(|&(_, count)| count != threads)?;
+    let Asked { threads: count, variable, .. } = library?.asked(value_of).filter(|asked| asked.threads != threads)?;
     let used = report::threads(threads);
-    Some(format!("{name} asks for {count}, and this run has {used}: only --threads sets the number (default: all)"))
+    Some(format!("{variable} asks for {count}, and this run has {used}: only --threads sets the number (default: all)"))
 }
 
 #[cfg(test)]
@@ -167,7 +161,7 @@ mod tests {
         let note = |environment: &[(&str, &str)], threads| {
             let value_of =
                 |name: &str| environment.iter().find(|(set, _)| *set == name).map(|(_, value)| value.to_string());
-            ignored_variable(&["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"], threads, value_of)
+            ignored_variable(Some(ThreadLibrary::OpenBlas), threads, value_of)
         };
         assert_eq!(note(&[], 2), None);
         assert_eq!(note(&[("OMP_NUM_THREADS", "2")], 2), None);
