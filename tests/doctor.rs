@@ -107,12 +107,11 @@ fn more_threads_than_cores_are_told_with_the_line_that_mends_it() {
 /// The kernel that the library reads back where `OPENBLAS_CORETYPE` is so.
 #[cfg(feature = "openblas")]
 fn kernel_with(coretype: Option<&str>) -> String {
-    let mut probe = Command::cargo_bin("layerbench").expect("it was built");
+    let mut probe = std::process::Command::new(assert_cmd::cargo::cargo_bin!("layerbench"));
     probe.args(["__gemm-probe", "--check", "--threads", "1"]).env_remove("OPENBLAS_CORETYPE");
     probe.envs(coretype.map(|value| ("OPENBLAS_CORETYPE", value)));
-    let output = probe.output().expect("it runs");
-    let text = String::from_utf8(output.stdout).expect("UTF-8");
-    let answer: Value = serde_json::from_str(text.lines().last().expect("an answer")).expect("JSON");
+    let mut child = layerbench::child::Child::start(probe).expect("it was built");
+    let answer = child.receive::<Value>(std::time::Duration::from_secs(300), 0).expect("an answer").said;
     answer["kernel"].as_str().expect("a name").to_owned()
 }
 

@@ -421,13 +421,17 @@ fn a_machine_stands_before_its_cells() {
     let path = folder.path().join("a.jsonl");
     std::fs::write(&path, ONE_CELL.as_str()).expect("written");
     let records = journal::read(&path).expect("a record file");
-    let [Record::Machine(machine), Record::Cell(cell), further @ ..] = records.as_slice() else {
-        panic!("{records:?}");
+    let [Record::Machine(machine), Record::Limits(limits), Record::Cell(cell), further @ ..] = records.as_slice()
+    else {
+        panic!("{} records", records.len());
     };
     assert_eq!((cell.host(), cell.run, cell.child), (machine.host(), machine.run, Child::First));
+    // The limits are those of its rounds, one of each in each.
+    assert_eq!((limits.run, limits.rounds, limits.limits.threads), (cell.run, cell.rounds, cell.cell.threads));
+    assert_eq!((limits.limits.peak_gflops.len(), limits.limits.gb_per_s.len()), (6, 6));
     let mut counts = [0; 2];
     for record in further {
-        let Record::Cell(child) = record else { panic!("{record:?}") };
+        let Record::Cell(child) = record else { panic!("no other cell has limits") };
         assert_eq!(child.cell, cell.cell);
         assert_eq!((child.run, child.host()), (machine.run, machine.host()));
         let in_its_rounds = child.rounds == cell.rounds;
