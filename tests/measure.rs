@@ -447,7 +447,8 @@ fn a_machine_stands_before_its_cells() {
     let left: String = records.iter().filter(|record| !is_echo(record)).map(journal::line).collect();
     std::fs::write(&path, left).expect("written");
     let resume = |told: bool| {
-        let run = layerbench().args(QUICK).args(["-f", "forward/naive", "-o"]).arg(&path).assert().code(0);
+        let one = ["-f", "forward/naive", "--node", "one", "-o"];
+        let run = layerbench().args(QUICK).args(one).arg(&path).assert().code(0);
         let makes_up = contains("making up for that").eval(&String::from_utf8_lossy(&run.get_output().stderr));
         assert_eq!(makes_up, told);
         journal::read(&path).expect("a record file")
