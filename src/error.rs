@@ -47,6 +47,15 @@ pub enum Error {
     #[error("a backend called `{0}` is registered already; give the new one another name")]
     DuplicateBackend(String),
 
+    /// A backend's name is none that commands, tables and files can carry.
+    #[error("the backend's name `{}` cannot be used: {problem}", visible(.name))]
+    BackendName {
+        /// The name.
+        name: String,
+        /// What is wrong with it, and what a name is.
+        problem: String,
+    },
+
     /// The backend exists and cannot run here.
     #[error("backend `{name}` is unavailable: {reason}")]
     Unavailable {

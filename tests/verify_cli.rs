@@ -256,3 +256,20 @@ fn mistrusted_is_exit_code_4() {
     let failing = write_cases(folder.path(), "failing.json", &[zeros, case("bad", "[[4.5, 7.5]]")]);
     verify(&["--backend", "naive", "--fixtures", &failing]).code(1);
 }
+
+/// Where the arithmetic overflows, its bound does too: no finite number is expected then, however large the bound.
+#[test]
+fn a_finite_expectation_of_an_infinite_result_fails() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("case.json");
+    for (function, inputs, expected) in [
+        ("linear_forward", r#"{"A": [[1e308]], "W": [[10.0]], "b": [[0]]}"#, r#"{"Z": [[5]]}"#),
+        ("linear_forward", r#"{"A": [[1e308]], "W": [[10.0]], "b": [[0]]}"#, r#"{"Z": [[1e308]]}"#),
+        ("compute_cost", r#"{"AL": [[1.0]], "Y": [[0]]}"#, r#"{"cost": 42}"#),
+    ] {
+        let case = format!(r#"{{"name": "overflow", "function": "{function}", "inputs": {inputs}, "expected": {expected}}}"#);
+        std::fs::write(&path, format!(r#"{{"format": 1, "cases": [{case}]}}"#)).expect("written");
+        let path = path.to_str().expect("UTF-8");
+        verify(&["--fixtures", path]).code(1).stdout(contains("0 passed").and(contains("expected ")));
+    }
+}

@@ -146,11 +146,15 @@ impl Registry {
         Registry { entries }
     }
 
-    /// Adds a backend.
+    /// Adds a backend. Its name stands in cell ids, file names and commands: 1 to 40 letters, digits, `-`, `_`, `.` and `+`,
+    /// the first of them a letter or a digit.
     ///
     /// # Errors
-    /// [`Error::DuplicateBackend`] where the name is taken.
+    /// [`Error::BackendName`] for a name of another form, [`Error::DuplicateBackend`] where it is taken.
     pub fn add(&mut self, entry: Entry) -> Result<()> {
+        if let Some(problem) = name_problem(&entry.name) {
+            return Err(Error::BackendName { name: entry.name, problem });
+        }
         if self.entries.iter().any(|e| e.name == entry.name) {
             return Err(Error::DuplicateBackend(entry.name));
         }
@@ -207,4 +211,46 @@ const LEFT_OUT: &[(&str, &str)] =
 
 fn left_out(name: &str) -> Option<&'static str> {
     LEFT_OUT.iter().find(|(left_out, _)| *left_out == name).map(|&(_, reason)| reason)
+}
+
+/// The most characters of a backend's name: a table shows it whole.
+const LONGEST_NAME: usize = 40;
+
+fn name_problem(name: &str) -> Option<String> {
+    let plain = |c: char| c.is_alphanumeric() || "-_.+".contains(c);
+    let problem = match (name.chars().next(), name.chars().find(|&c| !plain(c)), name.chars().count()) {
+        (None, ..) => "it is empty".into(),
+        (_, Some(c), _) => format!("`{}` is in it", c.escape_default()),
+        (Some(first), ..) if !first.is_alphanumeric() => format!("it begins with `{first}`"),
+        (.., count) if count > LONGEST_NAME => format!("it has {count} characters"),
+        _ => return None,
+    };
+    let expected = "letters, digits, `-`, `_`, `.` or `+`, the first of them a letter or a digit";
+    Some(format!("{problem}; expected 1 to {LONGEST_NAME} {expected}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_words_of_a_command() {
+        for name in ["x", "my-blas_0.3+avx2", "Größe", &"a".repeat(LONGEST_NAME)] {
+            assert_eq!(name_problem(name), None, "{name}");
+        }
+        let long = "a".repeat(300);
+        for (name, part) in [
+            ("", "empty"),
+            ("two words", "` ` is in it"),
+            ("a/b", "`/`"),
+            ("a\tb", "\\t"),
+            ("\u{1b}[31m", "\\u{1b}"),
+            ("-x", "begins with `-`"),
+            (".x", "begins with `.`"),
+            (&long, "300 characters; expected 1 to 40"),
+        ] {
+            let problem = name_problem(name).expect("it is refused");
+            assert!(problem.contains(part), "{problem}");
+        }
+    }
 }

@@ -74,6 +74,17 @@ impl Buffer {
     }
 }
 
+/// Writes `bytes` of fresh memory and gives them back: nothing that was in a cache of that size is there any more. Nobody holds the memory
+/// meanwhile: of many processes that do this in turn each may take as much as the caches have.
+///
+/// # Errors
+/// [`Error::Refused`] where the system has not so much memory.
+pub fn flush_caches(bytes: usize) -> Result<()> {
+    // Not everywhere are there huge pages.
+    Buffer::new(bytes, Pages::Huge).or_else(|_| Buffer::new(bytes, Pages::Small))?.touch();
+    Ok(())
+}
+
 impl Deref for Buffer {
     type Target = [Line];
 

@@ -17,7 +17,7 @@ mod roofline;
 mod team;
 mod thread_library;
 
-pub use buffer::Pages;
+pub use buffer::{Pages, flush_caches};
 pub use curve::{Point, most_bytes};
 pub use facts::{Cache, CacheKind, Class, Cores, Facts, node};
 pub use gauge::{Gauge, Limit};

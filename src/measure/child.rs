@@ -1,7 +1,6 @@
 //! The measured child: plans, calibrates, then takes a sample whenever the parent says so; or verifies and does
 //! nothing else; or reads a limit of the machine at the same moments. It decides nothing.
 
-use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use super::protocol::{Cause, Failure, GaugeTask, Prepared, Reply, Request, Sample, Subject, Task};
@@ -9,7 +8,7 @@ use super::{Job, QUIET_LIMIT, cpu_time, environment, wait_until_quiet};
 use crate::backend::Registry;
 use crate::child::Channel;
 use crate::error::{Error, Result};
-use crate::machine::Gauge;
+use crate::machine::{Gauge, flush_caches};
 use crate::scalar::{Scalar, ScalarKind};
 use crate::verify::{expect_verified, fixture};
 
@@ -89,8 +88,8 @@ fn serve_gauge(task: GaugeTask, channel: &mut Channel) -> std::io::Result<()> {
 struct Sampler<T: Scalar> {
     job: Job<T>,
     repeats: u64,
-    /// Walked over before each sample; empty for samples with warm caches.
-    flush: Vec<u64>,
+    /// Before each sample so many bytes of memory are written; none for samples with warm caches.
+    flush_bytes: Option<usize>,
 }
 
 fn verify(registry: &Registry, subject: &Subject) -> std::result::Result<(), Failure> {
@@ -117,8 +116,10 @@ impl<T: Scalar> Sampler<T> {
         let plan = clock.elapsed();
         let first = job.run(1)?;
 
-        let flush = filled(task.flush_bytes.unwrap_or(0) / size_of::<u64>())?;
-        let repeats = if flush.is_empty() { calibrate(&mut job, Duration::from_nanos(task.sample_ns))? } else { 1 };
+        let repeats = match task.flush_bytes {
+            None => calibrate(&mut job, Duration::from_nanos(task.sample_ns))?,
+            Some(_) => 1,
+        };
         let prepared = Prepared {
             library: engine.description(),
             library_path: engine.library(),
@@ -130,11 +131,11 @@ impl<T: Scalar> Sampler<T> {
             first_ns: nanoseconds(first),
             repeats,
         };
-        Ok((Sampler { job, repeats, flush }, prepared))
+        Ok((Sampler { job, repeats, flush_bytes: task.flush_bytes }, prepared))
     }
 
     fn sample(&mut self) -> Result<Sample> {
-        if self.flush.is_empty() {
+        if self.flush_bytes.is_none() {
             let clock = Instant::now();
             while {
                 self.job.run(1)?;
@@ -142,9 +143,7 @@ impl<T: Scalar> Sampler<T> {
             } {}
         }
         self.job.reset()?;
-        for word in &mut self.flush {
-            *word = black_box(word.wrapping_add(1));
-        }
+        self.flush_bytes.map_or(Ok(()), flush_caches)?;
         let cpu = cpu_time();
         let wall = self.job.run(self.repeats)?;
         let cpu = cpu_time() - cpu;
@@ -152,18 +151,10 @@ impl<T: Scalar> Sampler<T> {
         Ok(Sample { wall_ns: nanoseconds(wall), cpu_ns: (cpu * 1e9) as u64, quiet })
     }
 
-    /// What is walked over to empty the caches would be counted as the backend's: then it stays unknown.
+    /// What is written to empty the caches would be counted as the backend's: then it stays unknown.
     fn peak_memory(&self) -> Option<u64> {
-        self.flush.is_empty().then(peak_memory).flatten()
+        if self.flush_bytes.is_none() { peak_memory() } else { None }
     }
-}
-
-/// So many ones: written, so that the pages exist.
-fn filled(words: usize) -> Result<Vec<u64>> {
-    let mut filled = Vec::new();
-    filled.try_reserve_exact(words).map_err(|_| Error::refused_memory(words * size_of::<u64>()))?;
-    filled.resize(words, 1);
-    Ok(filled)
 }
 
 /// How many passes take about `sample`.

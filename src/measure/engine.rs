@@ -24,7 +24,7 @@ pub struct Settings {
     pub sample: Duration,
     /// How long a child may take to get ready, or for a sample.
     pub timeout: Duration,
-    /// Bytes to walk over before each sample, for cold caches; more than the last-level cache has.
+    /// Bytes to write before each sample, for cold caches; more than the last-level cache has.
     pub flush_bytes: Option<usize>,
     /// When the run must end.
     pub deadline: Option<Instant>,

@@ -44,7 +44,7 @@ pub(super) struct Task {
     pub cell: Cell,
     /// How long a sample should take, about.
     pub sample_ns: u64,
-    /// Before each sample, walk over that many bytes; a sample is one pass then.
+    /// Before each sample, write that many bytes; a sample is one pass then.
     pub flush_bytes: Option<usize>,
 }
 

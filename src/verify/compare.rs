@@ -28,12 +28,13 @@ pub struct Worst {
 }
 
 impl Worst {
-    /// Whether the error is within the bound. NaN is not.
+    /// Whether the error is within the bound. NaN is not, and a bound that is not finite bounds nothing.
     pub fn is_within(&self) -> bool {
-        self.error <= self.bound
+        is_within(self.error, self.bound)
     }
 
-    /// error / bound: 0 for no error at all, infinite for an error where none is allowed, NaN or a missing number.
+    /// error / bound: 0 for no error at all, infinite for an error where none is allowed, NaN or a missing number; above 1 wherever the bound
+    /// means nothing.
     pub fn ratio(&self) -> f64 {
         ratio(self.error, self.bound)
     }
@@ -44,10 +45,14 @@ impl Worst {
     }
 }
 
+fn is_within(error: f64, bound: f64) -> bool {
+    error == 0.0 || (error <= bound && bound.is_finite())
+}
+
 fn ratio(error: f64, bound: f64) -> f64 {
-    if error == 0.0 && bound >= 0.0 {
+    if error == 0.0 {
         0.0
-    } else if error <= bound {
+    } else if is_within(error, bound) {
         error / bound
     } else {
         // Not below 1, so that a failure always outranks what passed; an error of NaN compares with nothing.
@@ -252,6 +257,21 @@ mod tests {
         let mut comparison = Comparison::default();
         comparison.within("Z", got, expected, |_| bound);
         comparison.worst.expect("something was compared")
+    }
+
+    #[test]
+    fn a_bound_that_is_not_finite_allows_no_error() {
+        for bound in [f64::INFINITY, f64::NAN] {
+            for (got, expected) in [(f64::INFINITY, 5.0), (f64::MAX, 5.0), (4.0, 5.0), (5.0, f64::INFINITY)] {
+                let worst = judged(&array![[got]], &array![[expected]], bound);
+                assert!(!worst.is_within() && worst.ratio() > 1.0, "{worst:?}");
+            }
+            assert!(judged(&array![[5.0]], &array![[5.0]], bound).is_within(), "no error is none");
+            let mut comparison = Comparison::default();
+            comparison.norm("dW", &array![[1.0]], &array![[2.0]], bound);
+            assert!(!comparison.is_within());
+        }
+        assert!(!judged(&array![[f64::INFINITY]], &array![[5.0]], 1.0).is_within());
     }
 
     #[test]

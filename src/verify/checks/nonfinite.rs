@@ -98,7 +98,8 @@ pub(super) fn subnormals<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
         ScalarKind::F32 => 146,
         ScalarKind::F64 => 1070,
     };
-    let all = |exponent: i32| 2.0_f64.powi(-exponent);
+    // In two steps: without optimisation `powi` takes the reciprocal of a power, and that of 2^1070 is none.
+    let all = |exponent: i32| 2.0_f64.powi(-(exponent / 2)) * 2.0_f64.powi(-(exponent - exponent / 2));
     let half = all(tiny / 2);
     // Factors of W, A_prev and dZ.
     let variants = [
