@@ -267,7 +267,8 @@ fn a_finite_expectation_of_an_infinite_result_fails() {
         ("linear_forward", r#"{"A": [[1e308]], "W": [[10.0]], "b": [[0]]}"#, r#"{"Z": [[1e308]]}"#),
         ("compute_cost", r#"{"AL": [[1.0]], "Y": [[0]]}"#, r#"{"cost": 42}"#),
     ] {
-        let case = format!(r#"{{"name": "overflow", "function": "{function}", "inputs": {inputs}, "expected": {expected}}}"#);
+        let case =
+            format!(r#"{{"name": "overflow", "function": "{function}", "inputs": {inputs}, "expected": {expected}}}"#);
         std::fs::write(&path, format!(r#"{{"format": 1, "cases": [{case}]}}"#)).expect("written");
         let path = path.to_str().expect("UTF-8");
         verify(&["--fixtures", path]).code(1).stdout(contains("0 passed").and(contains("expected ")));

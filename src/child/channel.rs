@@ -80,6 +80,17 @@ impl Channel {
         bytes.iter().try_for_each(|part| self.socket.write_all(part))
     }
 
+    /// The same, within so much time for each part that the other side takes.
+    pub(super) fn send_within(
+        &mut self,
+        message: &impl Serialize,
+        bytes: &[&[u8]],
+        limit: std::time::Duration,
+    ) -> io::Result<()> {
+        self.socket.set_write_timeout(Some(limit).filter(|limit| !limit.is_zero()))?;
+        self.send(message, bytes)
+    }
+
     /// Waits for the next message, without bytes; none when the other side is gone. For children, which have no other hurry.
     ///
     /// # Errors

@@ -60,6 +60,8 @@ pub enum Failure {
     Start(io::Error),
     /// It ended, or closed its channel, before it answered. With its last words.
     Ended(End, String),
+    /// It closed its channel, lived on, and was killed. With its last words.
+    Closed(String),
     /// It did not answer within this time, and was killed. With its last words.
     Late(Duration, String),
     /// It answered with something else: what, in short.
@@ -77,6 +79,10 @@ impl fmt::Display for Failure {
                 write!(f, "{end}")?;
                 words
             }
+            Failure::Closed(words) => {
+                write!(f, "it closed its channel and lived on")?;
+                words
+            }
             Failure::Late(limit, words) => {
                 write!(f, "no answer within {} s", limit.as_secs_f64())?;
                 words
@@ -86,10 +92,21 @@ impl fmt::Display for Failure {
         if !words.is_empty() {
             write!(f, "; its last words: {words}")?;
         }
-        // Whatever it was, they may be why.
-        match limits::in_force().as_slice() {
-            [] => Ok(()),
-            limits => write!(f, " (limits here: {})", limits.join(", ")),
+        let limits = if self.may_be_a_limit() { limits::in_force() } else { Vec::new() };
+        if limits.is_empty() { Ok(()) } else { write!(f, " (limits here: {})", limits.join(", ")) }
+    }
+}
+
+impl Failure {
+    /// Whether a limit of the system may be why: no start, no progress, or an end that comes of having no memory, no thread or no time.
+    fn may_be_a_limit(&self) -> bool {
+        const RUST_PANIC: i32 = 101;
+        const SIGNALS: [i32; 4] = [libc::SIGABRT, libc::SIGKILL, libc::SIGSEGV, libc::SIGXCPU];
+        match self {
+            Failure::Start(_) | Failure::Late(..) => true,
+            Failure::Ended(End::Code(code), _) => *code == RUST_PANIC,
+            Failure::Ended(End::Signal(signal), _) => SIGNALS.contains(signal),
+            Failure::Closed(_) | Failure::Nonsense(_) => false,
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct Usage {
     mapped: u64,
     /// Seconds, rounded. Loading a program takes long on a slow machine.
     processor_s: u64,
+    /// Limits that were there already, on address space and on processor time: none of ours goes beyond them.
+    found: [Option<u64>; 2],
 }
 
 impl Usage {
@@ -34,6 +36,7 @@ impl Usage {
         Usage {
             mapped: pages.unwrap_or(0) * rustix::param::page_size() as u64,
             processor_s: used.tv_sec as u64 + u64::from(used.tv_nsec >= 500_000_000),
+            found: [Resource::As, Resource::Cpu].map(|resource| getrlimit(resource).current),
         }
     }
 }
@@ -46,8 +49,9 @@ impl Limits {
     pub fn impose(&self, beyond: &Usage) -> io::Result<()> {
         lower(Resource::Core, 0)?;
         lower(Resource::Fsize, 0)?;
-        lower(Resource::Cpu, beyond.processor_s + self.processor_s)?;
-        lower(Resource::As, beyond.mapped.saturating_add(self.memory))
+        let within = |limit: u64, found: Option<u64>| found.map_or(limit, |found| found.min(limit));
+        lower(Resource::Cpu, within(beyond.processor_s + self.processor_s, beyond.found[1]))?;
+        lower(Resource::As, within(beyond.mapped.saturating_add(self.memory), beyond.found[0]))
     }
 }
 
@@ -58,23 +62,32 @@ fn lower(resource: Resource, limit: u64) -> io::Result<()> {
     Ok(setrlimit(resource, Rlimit { current, maximum })?)
 }
 
-/// The limits on memory and processor time under which this process and its children run, each with how it is set; empty where there
-/// are none. For messages: where something was ended, one of them may be why.
-pub fn in_force() -> Vec<String> {
+/// The limits on memory, processor time and threads under which this process and its children run, each with how it is set; empty where
+/// there are none. For messages: where something was ended, one of them may be why.
+pub(super) fn in_force() -> Vec<String> {
     let soft = |resource| getrlimit(resource).current;
     let megabytes = |bytes: u64| format!("{} MB", bytes / 1_000_000);
     let mut found = Vec::new();
     found.extend(soft(Resource::As).map(|bytes| format!("{} of address space, ulimit -v", megabytes(bytes))));
     found.extend(soft(Resource::Data).map(|bytes| format!("{} of data, ulimit -d", megabytes(bytes))));
     found.extend(soft(Resource::Cpu).map(|seconds| format!("{seconds} s of processor time, ulimit -t")));
-    let group = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let group = group.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
-    let group = Path::new("/sys/fs/cgroup").join(group);
-    found.extend(number(&group.join("memory.max")).map(|bytes| format!("{}, memory.max", megabytes(bytes))));
+    let few = |count: &u64| *count < MANY_THREADS;
+    found.extend(soft(Resource::Nproc).filter(few).map(|count| format!("{count} processes and threads, ulimit -u")));
+    found.extend(of_groups("memory.max").map(|bytes| format!("{} of the control group, memory.max", megabytes(bytes))));
+    found.extend(
+        of_groups("pids.max").filter(few).map(|count| format!("{count} threads of the control group, pids.max")),
+    );
     found
 }
 
-/// `max` and whatever else is no number is no limit.
-fn number(path: &Path) -> Option<u64> {
-    std::fs::read_to_string(path).ok()?.trim().parse().ok()
+/// Every system has some limit on threads; one so high is not why this program has none.
+const MANY_THREADS: u64 = 1000;
+
+/// The tightest limit of that name from this process's control group up to the root: each level limits those below it.
+fn of_groups(name: &str) -> Option<u64> {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let group = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let levels = Path::new(group).ancestors().map(|level| Path::new("/sys/fs/cgroup").join(level).join(name));
+    // `max` and whatever else is no number is no limit.
+    levels.filter_map(|path| std::fs::read_to_string(path).ok()?.trim().parse().ok()).min()
 }

@@ -5,7 +5,7 @@ use std::process::{Child as Process, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -23,6 +23,8 @@ pub struct Child {
     channel: Channel,
     words: Words,
     was_stopped: bool,
+    /// How it ended, once it was waited for.
+    end: Option<End>,
 }
 
 impl Child {
@@ -37,20 +39,11 @@ impl Child {
             // Ctrl-C is for the parent, in a group of its own the child does not get it; and whatever it starts can be ended with it.
             command.process_group(0);
             command.stdin(theirs).stdout(writer.try_clone()?).stderr(writer);
+            let words = Words::of(reader)?;
             let process = command.spawn()?;
             // It holds our copies of the child's ends, which would keep them open.
             drop(command);
-            // From here on a failure must not leave the child behind.
-            let mut process = Some(process);
-            match Words::of(reader) {
-                Ok(words) => {
-                    Ok(Child { process: process.take().expect("just put"), channel, words, was_stopped: false })
-                }
-                Err(error) => {
-                    process.iter_mut().for_each(end);
-                    Err(error)
-                }
-            }
+            Ok(Child { process, channel, words, was_stopped: false, end: None })
         };
         start().map_err(Failure::Start)
     }
@@ -66,8 +59,8 @@ impl Child {
         limit: Duration,
         most_bytes: usize,
     ) -> Result<Message<M>, Failure> {
-        // A child that is gone is seen below, with the reason.
-        let _ = self.channel.send(request, bytes);
+        // A child that is gone, or takes nothing, is seen below, with the reason.
+        let _ = self.channel.send_within(request, bytes, limit);
         self.receive(limit, most_bytes)
     }
 
@@ -80,9 +73,12 @@ impl Child {
         let outcome = self.channel.wait(&mut patience, most_bytes).unwrap_or(Err(Silence::Closed));
         self.was_stopped = patience.was_stopped();
         outcome.map_err(|silence| match silence {
-            Silence::Closed => Failure::Ended(self.end_within(GRACE), self.words.last()),
+            Silence::Closed => match self.end_within(GRACE) {
+                (end, false) => Failure::Ended(end, self.words.last()),
+                (_, true) => Failure::Closed(self.words.last()),
+            },
             Silence::Late => {
-                end(&mut self.process);
+                self.end_within(Duration::ZERO);
                 Failure::Late(limit, self.words.last())
             }
             Silence::Nonsense(found) => Failure::Nonsense(found),
@@ -99,41 +95,50 @@ impl Child {
         self.process.id()
     }
 
-    /// How it ends, by itself where it does so soon, else by us.
-    pub fn end(mut self) -> End {
-        self.end_within(GRACE)
+    /// How it ends: by itself where it does so within the limit, else by us. Whatever it has started ends with it.
+    pub fn end(mut self, limit: Duration) -> End {
+        self.end_within(limit).0
     }
 
-    fn end_within(&mut self, grace: Duration) -> End {
-        let start = Instant::now();
-        while start.elapsed() < grace {
-            match self.process.try_wait() {
-                Ok(Some(status)) => return status.into(),
-                Ok(None) => sleep(Duration::from_millis(1)),
-                Err(_) => break,
-            }
+    /// The same, and whether it was us.
+    fn end_within(&mut self, limit: Duration) -> (End, bool) {
+        if let Some(end) = self.end {
+            return (end, false);
         }
-        end(&mut self.process);
-        self.process.wait().map_or(End::Signal(libc::SIGKILL), End::from)
+        let start = Instant::now();
+        let mut has_ended = has_ended(&self.process);
+        while !has_ended && start.elapsed() < limit {
+            sleep(Duration::from_millis(1));
+            has_ended = self::has_ended(&self.process);
+        }
+        kill(&self.process);
+        let end = self.process.wait().map_or(End::Signal(libc::SIGKILL), End::from);
+        self.end = Some(end);
+        (end, !has_ended)
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        end(&mut self.process);
+        self.end_within(Duration::ZERO);
     }
 }
 
-/// Whatever it is doing, and whatever it has started: nobody asks it any more.
-fn end(process: &mut Process) {
-    // Only while it was not waited for its number is surely its own.
-    if let Ok(None) = process.try_wait()
-        && let Ok(number) = i32::try_from(process.id())
-        && let Some(group) = Pid::from_raw(number)
-    {
-        let _ = rustix::process::kill_process_group(group, Signal::KILL);
+fn number(process: &Process) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(process.id()).ok()?)
+}
+
+/// Whether it has; it is not waited for, so that its number stays its own.
+fn has_ended(process: &Process) -> bool {
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    number(process).is_some_and(|number| matches!(waitid(WaitId::Pid(number), look), Ok(Some(_))))
+}
+
+/// The child, and its group: whatever it has started. To be called before it is waited for.
+fn kill(process: &Process) {
+    if let Some(number) = number(process) {
+        let _ = kill_process_group(number, Signal::KILL);
     }
-    let _ = process.wait();
 }
 
 #[cfg(test)]
@@ -158,11 +163,11 @@ mod tests {
         let mut child = shell("echo noise; echo more >&2; echo '+3 \"done\"' >&0; printf abc >&0; exit 4");
         let message = ask(&mut child, LONG).expect("an answer");
         assert_eq!((message.said.as_str(), message.bytes.as_slice()), ("done", &b"abc"[..]));
-        assert_eq!(child.end(), End::Code(4));
+        assert_eq!(child.end(LONG), End::Code(4));
         // Closed descriptors are the child's affair.
         let mut child = shell("exec >&- 2>&-; echo '\"done\"' >&0; exec sleep 60");
         assert_eq!(ask(&mut child, LONG).expect("an answer").said, "done");
-        assert_eq!(child.end(), End::Signal(libc::SIGKILL));
+        assert_eq!(child.end(Duration::from_millis(50)), End::Signal(libc::SIGKILL));
     }
 
     #[test]
@@ -177,18 +182,39 @@ mod tests {
         assert!(failure("echo nonsense >&0", LONG).contains("cannot be read: `nonsense`"));
         // It closes the channel and lives on.
         let start = Instant::now();
-        assert!(failure("exec <&-; exec sleep 60", LONG).starts_with("it was ended by SIGKILL"));
+        assert!(failure("exec <&-; exec sleep 60", LONG).starts_with("it closed its channel and lived on"));
         assert!(start.elapsed() < LONG, "it was waited for");
         let missing = Child::start(Command::new("/no/such/program")).map(drop).expect_err("it is not there");
         assert!(missing.to_string().starts_with("it could not be started: "), "{missing}");
     }
 
     #[test]
-    fn a_descendant_that_lives_on_holds_nobody_up() {
+    fn what_a_child_has_started_ends_with_it() {
         let start = Instant::now();
-        let failure = ask(&mut shell("sleep 50 & echo gone; exit 5"), LONG).expect_err("no answer").to_string();
+        let folder = tempfile::tempdir().expect("a folder");
+        let witness = folder.path().join("number");
+        let script = format!("sleep 50 & echo $! > '{}'; echo gone; exit 5", witness.display());
+        let failure = ask(&mut shell(&script), LONG).expect_err("no answer").to_string();
         assert!(failure.starts_with("it ended with exit code 5; its last words: gone"), "{failure}");
         assert!(start.elapsed() < Duration::from_secs(40), "the descendant was waited for");
+        let descendant = std::fs::read_to_string(&witness).expect("it was started");
+        let lives = || {
+            // A zombie that nobody has waited for yet is over too.
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", descendant.trim())).unwrap_or_default();
+            stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+        };
+        while lives() {
+            assert!(start.elapsed() < Duration::from_secs(40), "the descendant lives on");
+            sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn a_child_that_takes_nothing_holds_nobody_up() {
+        let mut child = shell("exec sleep 60");
+        let flood = vec![0; 4 << 20];
+        let failure = child.ask::<String>(&"work", &[&flood], Duration::from_millis(300), 0).expect_err("no answer");
+        assert!(matches!(failure, Failure::Late(..)), "{failure}");
     }
 
     #[test]

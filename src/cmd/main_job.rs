@@ -8,7 +8,7 @@ use regex_lite::Regex;
 
 use crate::backend::{Entry, Registry};
 use crate::cmd::interrupt::Interrupt;
-use crate::cmd::measuring::{Run, program};
+use crate::cmd::measuring::{Run, program, verdict};
 use crate::cmd::{Verdict, chosen, cores};
 use crate::compare::ranking::rank;
 use crate::compare::{Kind, Results};
@@ -17,7 +17,7 @@ use crate::measure::record::{Machine, Outcome as CellOutcome, Record};
 use crate::measure::{Filter, cells};
 use crate::report::Screen;
 use crate::scalar::ScalarKind;
-use crate::text::visible;
+use crate::text::{visible, visible_lines};
 use crate::verify::{Outcome, Status, fixture, verify};
 use crate::workload::{Phase, Workload};
 use crate::{doctor, report};
@@ -91,24 +91,16 @@ fn measure(
     records.insert(0, Record::Machine(machine));
     let results = Results::new(records);
     let rankings = rank(&results);
-    let failures = failures(&results);
-    let Some(overall) = rankings.first() else {
-        if interrupt.asked() {
-            return Ok(Verdict::Interrupted);
-        }
-        bail!("no backend could be measured: {failures}")
-    };
+    let verdict = verdict(&results, interrupt.asked(), || failures(&results));
+    let Some(overall) = rankings.first() else { return verdict };
     write!(out, "{}", report::overview(&results, overall, screen))?;
     write!(out, "{}", report::above_the_limit(&results))?;
     writeln!(out, "\n{}", report::noise(results.noise(Kind::Twins)))?;
     writeln!(out, "\n{}", report::sentence(overall, "this machine"))?;
-    if interrupt.asked() {
-        return Ok(Verdict::Interrupted);
+    if verdict.as_ref().is_ok_and(|&verdict| verdict == Verdict::Incorrect) {
+        writeln!(out, "\nwrong: {}", visible_lines(failures(&results)))?;
     }
-    if !failures.is_empty() {
-        bail!("not measured: {failures}");
-    }
-    Ok(Verdict::Fine)
+    verdict
 }
 
 /// What is timed here; a whole training run would take minutes.

@@ -10,14 +10,14 @@ use regex_lite::Regex;
 
 use crate::backend::Registry;
 use crate::cmd::interrupt::Interrupt;
-use crate::cmd::measuring::{Run, deadline, parse_seconds, program};
+use crate::cmd::measuring::{Run, deadline, parse_seconds, program, verdict};
 use crate::cmd::paths::Paths;
 use crate::cmd::{Verdict, cores, expect_sane_threads, tell};
 use crate::compare::Results;
 use crate::machine::{Depth, Facts, Roofline};
 use crate::measure::engine::Settings;
 use crate::measure::journal::Journal;
-use crate::measure::record::{Cause, CellRecord, Child, Host, Machine, Outcome, Record};
+use crate::measure::record::{CellRecord, Child, Host, Machine, Record};
 use crate::measure::{Cell, Earlier, Filter, cells};
 use crate::report::{self, Format, Screen};
 use crate::scalar::ScalarKind;
@@ -145,8 +145,10 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
             path.display()
         );
     }
-    let earlier = Earlier::of(&records, |record| record.is_of(&record.cell, args.cold_cache, host));
-    // A run that was stopped between its last cells and their echoes lacks these only.
+    let is_ours = |record: &CellRecord| record.is_of(&record.cell, args.cold_cache, host);
+    // A run that was stopped between its last cells and their echoes lacks these only: of the cells that are asked for.
+    let is_wanted = |record: &CellRecord| !missing.is_empty() || wanted.contains(&record.cell);
+    let earlier = Earlier::of(&records, |record| is_ours(record) && is_wanted(record));
     if missing.is_empty() && earlier.lacks_echoes() {
         tell!("some were to be measured once more at other times, and the run was stopped before: making up for that");
     }
@@ -162,8 +164,13 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
         // More threads than cores have no peak of their own.
         counts.retain(|&count| count <= cores().get());
         let flush_bytes = args.cold_cache.then(|| flush_bytes(&facts));
-        tell!("measuring what this machine can do");
-        let roofline = Roofline::measure(&counts, Depth::Full, &mut |_| {});
+        // Echoes alone are held against no limit.
+        let roofline = if missing.is_empty() {
+            Roofline::default()
+        } else {
+            tell!("measuring what this machine can do");
+            Roofline::measure(&counts, Depth::Full, &mut |_| {})
+        };
         let found = doctor::of(facts, roofline, None, &mut |_| {});
         for told in &found.warnings {
             tell!("warning: {}\n         -> {}", told.message, told.hint);
@@ -187,6 +194,8 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
         }
     }
 
+    // A cell may stand there once more, of another program or environment.
+    records.retain(|record| !matches!(record, Record::Cell(record) if !is_ours(record)));
     let mut results = Results::new(records);
     results.retain(|record| wanted.iter().any(|cell| record.is_of(cell, args.cold_cache, host)));
     write!(out, "{}", Format::Text.render(&report::cells(&results), screen))?;
@@ -201,11 +210,8 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
         };
         tell!("warning: {disturbed} cells on one thread had less than {:.0}% of a core: {why}", 100.0 * OWN_CORE);
     }
-    match verdict(&results) {
-        Ok(Verdict::Incorrect) => Ok(Verdict::Incorrect),
-        _ if interrupt.asked() => Ok(Verdict::Interrupted),
-        verdict => verdict,
-    }
+    let broken = "the last column says why, --retry-errors tries again";
+    verdict(&results, interrupt.asked(), || broken.into())
 }
 
 /// Another node of this class whose cells would be there if it was this one.
@@ -268,25 +274,10 @@ fn workloads(files: &[PathBuf]) -> anyhow::Result<Vec<Workload>> {
     Ok(workloads)
 }
 
-/// Twice the largest cache, or this much where the system does not tell: walking over it leaves nothing else there.
+/// Twice the largest cache, or this much where the system does not tell: writing that leaves nothing else there. The size may be reported too
+/// large, which costs time; nothing is concluded from it.
 fn flush_bytes(facts: &Facts) -> usize {
     const UNTOLD: u64 = 256 << 20;
     let largest = facts.caches.iter().map(|cache| cache.bytes).max();
     usize::try_from(2 * largest.unwrap_or(UNTOLD / 2)).unwrap_or(usize::MAX)
-}
-
-/// A further child that failed is told, and recorded; its cell was measured all the same.
-fn verdict(results: &Results) -> anyhow::Result<Verdict> {
-    let failures = results.cells().iter().filter_map(|record| match &record.outcome {
-        Outcome::Failed(failure) => Some(failure.cause),
-        Outcome::Measured(_) => None,
-    });
-    let (wrong, broken): (Vec<Cause>, Vec<Cause>) = failures.partition(|&cause| cause == Cause::Verification);
-    match (wrong.len(), broken.len()) {
-        (0, 0) => Ok(Verdict::Fine),
-        (0, broken) => {
-            bail!("{broken} cells could not be measured; the last column says why, --retry-errors tries again")
-        }
-        _ => Ok(Verdict::Incorrect),
-    }
 }

@@ -4,13 +4,15 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::child::own_executable;
-use crate::cmd::tell;
+use crate::cmd::{Verdict, tell};
+use crate::compare::Results;
 use crate::measure::engine::{Event, Finished, Measurer, Rounds, Settings};
-use crate::measure::record::{CellRecord, Child, LimitsRecord, Machine, Outcome, Record, Tool};
+use crate::measure::environment;
+use crate::measure::record::{Cause, CellRecord, Child, LimitsRecord, Machine, Outcome, Record, Tool};
 use crate::measure::{Cell, Earlier, Pairs, groups};
 use crate::text::visible_lines;
 
@@ -75,6 +77,7 @@ impl Run<'_> {
                 run: self.machine.run,
                 rounds,
                 started_unix_ms,
+                environment: environment::of_child(cell.threads),
                 machine: self.machine.id.clone(),
                 node: self.machine.node.clone(),
                 cell,
@@ -153,4 +156,24 @@ pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
 /// The instant after which no sample begins.
 pub(crate) fn deadline(limit: Option<Duration>) -> Option<Instant> {
     limit.and_then(|limit| Instant::now().checked_add(limit))
+}
+
+/// How a run ended: a wrong result outranks an interruption, and that what could not be measured, of which `reasons` tells. A further child
+/// that failed was told; its cell was measured all the same.
+pub(crate) fn verdict(
+    results: &Results,
+    was_interrupted: bool,
+    reasons: impl FnOnce() -> String,
+) -> anyhow::Result<Verdict> {
+    let causes = results.cells().iter().filter_map(|record| match &record.outcome {
+        Outcome::Failed(failure) => Some(failure.cause),
+        Outcome::Measured(_) => None,
+    });
+    let (wrong, broken): (Vec<Cause>, Vec<Cause>) = causes.partition(|&cause| cause == Cause::Verification);
+    match (wrong.len(), broken.len()) {
+        (1.., _) => Ok(Verdict::Incorrect),
+        _ if was_interrupted => Ok(Verdict::Interrupted),
+        (0, 0) => Ok(Verdict::Fine),
+        (0, broken) => bail!("{broken} cells could not be measured: {}", reasons()),
+    }
 }

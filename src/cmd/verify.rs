@@ -82,9 +82,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     let entries = chosen(registry, &args.backends)?;
     let missing = missing(args, registry)?;
     args.threads.iter().try_for_each(|&threads| expect_sane_threads(threads))?;
-    let suite = suite(args)?;
-    let files = args.fixtures.iter().filter(|path| !input::is_stdin(path));
-    let fixtures = files.map(|path| fixture::files(path)).collect::<Result<Vec<_>>>()?.concat();
+    let (suite, fixtures) = suite(args)?;
     Paths::default().reads("--fixtures", fixtures).writes("--output", &args.output).check()?;
     let output = args.output.as_deref().map(|path| Output::create(path, 0)).transpose()?;
     // Where the report goes to standard output in another format, text must not.
@@ -196,7 +194,8 @@ fn fault_table(out: &mut dyn Write) -> anyhow::Result<Verdict> {
     Ok(if alarms == 0 { verdict } else { Verdict::Incorrect })
 }
 
-fn suite(args: &Args) -> anyhow::Result<Suite> {
+/// What is run, and the fixture files that it was read from.
+fn suite(args: &Args) -> anyhow::Result<(Suite, Vec<PathBuf>)> {
     let depth = match (args.quick, args.full) {
         (true, _) => Depth::Quick,
         (_, true) => Depth::Full,
@@ -210,8 +209,9 @@ fn suite(args: &Args) -> anyhow::Result<Suite> {
         threads: args.threads.clone(),
         ..Suite::new(depth)
     };
+    let mut files = Vec::new();
     if !args.fixtures.is_empty() {
-        suite.fixtures = read_all(&args.fixtures)?;
+        (suite.fixtures, files) = read_all(&args.fixtures)?;
         // One's own cases alone; a tier that is named comes to them, and a check that is named is one by itself.
         let is_asked = args.checks.is_empty() || !args.tiers.is_empty();
         if is_asked && !suite.tiers.contains(&Tier::T2) {
@@ -219,7 +219,7 @@ fn suite(args: &Args) -> anyhow::Result<Suite> {
         }
     }
     suite.expect_known_names()?;
-    Ok(suite)
+    Ok((suite, files))
 }
 
 /// Backends that this build was made without: unavailable where all are verified, a failure where one is required.
@@ -250,19 +250,29 @@ fn require(outcome: &mut Outcome) {
     }
 }
 
-fn read_all(paths: &[PathBuf]) -> anyhow::Result<Vec<golden::Case>> {
+/// All cases, and the files that they are from. Names that several of the arguments use get the argument's before them: an outcome belongs to
+/// one case.
+fn read_all(paths: &[PathBuf]) -> anyhow::Result<(Vec<golden::Case>, Vec<PathBuf>)> {
     input::expect_one_stdin(paths)?;
-    let mut cases = Vec::new();
+    let (mut groups, mut files) = (Vec::new(), Vec::new());
     for path in paths {
         if input::is_stdin(path) {
-            cases.extend(fixture::parse_bytes(input::STDIN, input::read_stdin(fixture::MAX_BYTES)?)?);
+            groups.push(fixture::parse_bytes(input::STDIN, input::read_stdin(fixture::MAX_BYTES)?)?);
             continue;
         }
         let found = fixture::read(path)?;
         for file in found.passed_over {
             tell!("note: {} has no `cases`: passed over", visible(file.display()));
         }
-        cases.extend(found.cases);
+        groups.push(found.cases);
+        files.extend(found.files);
     }
-    Ok(cases)
+    let mut counts = BTreeMap::<String, usize>::new();
+    groups.iter().flatten().for_each(|case| *counts.entry(case.name.clone()).or_default() += 1);
+    for (cases, path) in groups.iter_mut().zip(paths) {
+        for case in cases.iter_mut().filter(|case| counts[&case.name] > 1) {
+            case.name = format!("{}: {}", input::name(path), case.name);
+        }
+    }
+    Ok((groups.concat(), files))
 }

@@ -71,13 +71,26 @@ impl Spread {
 pub struct Noise {
     kind: Kind,
     spreads: BTreeMap<Class, Spread>,
+    /// What is behind the spreads of echoes: the square of the logarithm of each one's ratio to its cell.
+    echoes: BTreeMap<Echo, f64>,
+}
+
+/// Which echo: one that stands in two files is one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Echo {
+    class: Class,
+    run: RunId,
+    rounds: u64,
+    cell: String,
+    /// A cell may have several in the same rounds.
+    number: usize,
 }
 
 impl Noise {
     /// Of all children of the records. `cells` are first children, `further` all others.
     pub(super) fn of(kind: Kind, cells: &[CellRecord], further: &[CellRecord]) -> Self {
         let mut spreads = BTreeMap::<Class, Spread>::new();
-        let mut times = BTreeMap::<Class, BTreeSet<(RunId, u64)>>::new();
+        let mut echoes = BTreeMap::new();
         for cell in cells {
             let Some(measured) = cell.measured() else { continue };
             let of_kind = further.iter().filter(|other| other.child == kind.child() && same(cell, other));
@@ -91,28 +104,39 @@ impl Noise {
                 Kind::Echoes => {
                     for (echo, again) in of_kind {
                         if !same_rounds(cell, echo) && nothing_changed((cell, measured), (echo, again)) {
-                            let spread = Spread { sum: log(again).powi(2), pairs: 1, freedom: 0 };
-                            spreads.entry(Class::of(cell)).or_default().add(&spread);
-                            times.entry(Class::of(cell)).or_default().insert((echo.run, echo.rounds));
+                            let (class, name) = (Class::of(cell), cell.cell.to_string());
+                            let mut echo = Echo { class, run: echo.run, rounds: echo.rounds, cell: name, number: 0 };
+                            while echoes.contains_key(&echo) {
+                                echo.number += 1;
+                            }
+                            echoes.insert(echo, log(again).powi(2));
                         }
                     }
                 }
             }
         }
-        // Echoes of one class that ran in the same rounds saw the same drift: they are one.
-        for (class, times) in times {
-            spreads.entry(class).or_default().freedom = times.len();
-        }
         spreads.retain(|_, spread| spread.pairs > 0);
-        Noise { kind, spreads }
+        match kind {
+            Kind::Twins => Noise { kind, spreads, echoes },
+            Kind::Echoes => Noise::of_echoes(echoes),
+        }
     }
 
-    /// What two runs show together.
-    pub(super) fn and(mut self, other: &Noise) -> Self {
-        for (class, spread) in &other.spreads {
-            self.spreads.entry(class.clone()).or_default().add(spread);
+    fn of_echoes(echoes: BTreeMap<Echo, f64>) -> Self {
+        let mut spreads = BTreeMap::<Class, Spread>::new();
+        let mut times = BTreeSet::new();
+        for (Echo { class, run, rounds, .. }, &square) in &echoes {
+            // Echoes of one class that ran in the same rounds saw the same drift: they are one.
+            let freedom = usize::from(times.insert((class, run, rounds)));
+            spreads.entry(class.clone()).or_default().add(&Spread { sum: square, pairs: 1, freedom });
         }
-        self
+        Noise { kind: Kind::Echoes, spreads, echoes }
+    }
+
+    /// What the echoes of two runs show together.
+    pub(super) fn and(mut self, other: &Noise) -> Self {
+        self.echoes.extend(other.echoes.iter().map(|(echo, &square)| (echo.clone(), square)));
+        Noise::of_echoes(self.echoes)
     }
 
     /// What kind of pairs it is of.
@@ -159,7 +183,7 @@ impl Kind {
 /// Whether an echo is of the very thing that its cell was: another program, environment or library may take another time.
 fn nothing_changed((cell, measured): (&CellRecord, &Measured), (echo, again): (&CellRecord, &Measured)) -> bool {
     echo.tool == cell.tool
-        && again.environment == measured.environment
+        && echo.environment == cell.environment
         && again.library.is_same(&measured.library)
         && again.data_sha256 == measured.data_sha256
 }

@@ -88,7 +88,6 @@ mod tests {
         let measured = Measured {
             library: Library::of("none".into(), None),
             threads_got: 2,
-            environment: [].into(),
             data_sha256: String::new(),
             start_ns: 1,
             open_ns: 1,
@@ -113,6 +112,7 @@ mod tests {
             node: String::new(),
             tool: Tool::this(),
             command: Vec::new(),
+            environment: [].into(),
             outcome: Outcome::Measured(measured),
         }
     }

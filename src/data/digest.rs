@@ -2,6 +2,7 @@
 
 use std::array;
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 use sha2::Digest;
@@ -18,6 +19,23 @@ impl Sha256 {
         let mut hasher = Hasher::new();
         hasher.update(bytes.as_ref());
         hasher.finish()
+    }
+
+    /// Of all that can be read.
+    ///
+    /// # Errors
+    /// Of the reader.
+    pub fn of_all(mut from: impl Read) -> io::Result<Self> {
+        let mut hasher = Hasher::new();
+        let mut part = [0; 1 << 14];
+        loop {
+            match from.read(&mut part) {
+                Ok(0) => return Ok(hasher.finish()),
+                Ok(count) => hasher.update(&part[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 }
 

@@ -120,7 +120,7 @@ fn ask(
         reply = child.receive(limits.wall, reply::MOST_BYTES);
     }
     match reply {
-        Ok(message) => match (reply::outcome(message, &path.display().to_string()), child.end()) {
+        Ok(message) => match (reply::outcome(message, &path.display().to_string()), child.end(limits.wall)) {
             (Err(problem), _) => refuse(nonsense(&problem)),
             (Ok(Err(problem)), _) => refuse(problem),
             (Ok(Ok(set)), End::Code(0)) => Ok(set),
@@ -133,7 +133,9 @@ fn ask(
         )),
         Err(Failure::Nonsense(found)) => refuse(nonsense(&found)),
         Err(Failure::Ended(end, _)) => refuse(cause_of_death(end, &limits)),
-        Err(failure @ Failure::Start(_)) => refuse(failure.to_string()),
+        Err(failure @ (Failure::Start(_) | Failure::Closed(_))) => {
+            refuse(format!("its guarded reader gave no reply: {failure}"))
+        }
     }
 }
 
@@ -188,7 +190,7 @@ mod tests {
             let problem = refusal(script, soon, never);
             assert!(
                 problem.contains("took longer than 1 s, the limit for the headers of a file of 100 bytes")
-                    || problem.contains("gave no reply: it was ended by SIGKILL"),
+                    || problem.contains("gave no reply: it closed its channel and lived on"),
                 "{problem}"
             );
         }

@@ -4,7 +4,6 @@
 //! the CPU clock shows it.
 
 #[cfg(feature = "openblas")]
-#[cfg(feature = "openblas")]
 mod kernels;
 #[cfg(feature = "openblas")]
 mod openblas;

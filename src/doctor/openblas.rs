@@ -72,7 +72,11 @@ pub fn examine(
     progress("OpenBLAS on all threads");
     let present = Setting::AsIs(coretype.cloned());
     match run_child(child(), &present, Task::Time, usable) {
-        Ok(Answer { obtained, used, .. }) => {
+        Ok(Answer { obtained, used, wrong, kernel, .. }) => {
+            if let Some(detail) = wrong {
+                let detail = format!("on {usable} threads: {detail}");
+                warnings.push(Warning::WrongKernel { kernel, detail, line: None });
+            }
             if used < BUSY_SHARE * usable as f64 {
                 warnings.push(Warning::ThreadsUnused { asked: usable, used, quota });
             }

@@ -1,5 +1,5 @@
 //! What this computer is, and the most it can do: facts as the system tells them, and a measured roofline. Knows no backend and no
-//! workload, and judges nothing.
+//! workload, and judges nothing. Beside it, since it is of the environment too: what libraries read of it.
 //!
 //! The method of the measurements is in `docs/measuring-the-machine.md`.
 

@@ -85,9 +85,8 @@ fn atoi(value: &str) -> i32 {
         Some(rest) => (-1, rest),
         None => (1, value.strip_prefix('+').unwrap_or(value)),
     };
-    let digits = digits.bytes().take_while(u8::is_ascii_digit).map(|digit| i64::from(digit - b'0'));
-    let number = digits.fold(0_i64, |number, digit| number.saturating_mul(10).saturating_add(digit));
-    (sign * number) as i32
+    let digits = digits.bytes().take_while(u8::is_ascii_digit).map(|digit| sign * i64::from(digit - b'0'));
+    digits.fold(0_i64, |number, digit| number.saturating_mul(10).saturating_add(digit)) as i32
 }
 
 #[cfg(test)]
@@ -110,6 +109,7 @@ mod tests {
             ("2.9", Some(2)),
             ("4294967297", Some(1)),
             ("99999999999999999999", None),
+            ("-99999999999999999999", None),
             ("0", None),
             ("0x10", None),
             ("-1", None),

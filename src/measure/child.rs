@@ -3,8 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::library::Library;
 use super::protocol::{Cause, Failure, GaugeTask, Prepared, Reply, Request, Sample, Subject, Task};
-use super::{Job, QUIET_LIMIT, cpu_time, environment, wait_until_quiet};
+use super::{Job, QUIET_LIMIT, cpu_time, wait_until_quiet};
 use crate::backend::Registry;
 use crate::child::Channel;
 use crate::error::{Error, Result};
@@ -94,6 +95,11 @@ struct Sampler<T: Scalar> {
 
 fn verify(registry: &Registry, subject: &Subject) -> std::result::Result<(), Failure> {
     let entry = registry.get(&subject.backend)?;
+    // What cannot run at all, for want of memory or threads, is not wrong.
+    match subject.scalar {
+        ScalarKind::F32 => drop(entry.open::<f32>(subject.threads)?),
+        ScalarKind::F64 => drop(entry.open::<f64>(subject.threads)?),
+    }
     expect_verified(entry, subject.scalar, &[subject.threads], &fixture::embedded())
         .map_err(|error| failure(Cause::Verification, error.to_string()))
 }
@@ -121,10 +127,8 @@ impl<T: Scalar> Sampler<T> {
             Some(_) => 1,
         };
         let prepared = Prepared {
-            library: engine.description(),
-            library_path: engine.library(),
+            library: Library::of(engine.description(), engine.library().as_deref()),
             threads_got: engine.threads(),
-            environment: environment::of_this_process(),
             data_sha256,
             open_ns: nanoseconds(open),
             plan_ns: nanoseconds(plan),

@@ -11,7 +11,7 @@ use super::gauges::Gauge;
 use super::order;
 use super::process::Child;
 use super::protocol::{Cause, Failure, Prepared, Reply, Request, Sample, Subject, Task};
-use super::record::{Child as ChildKind, Library, Limits, Measured, Outcome};
+use super::record::{Child as ChildKind, Limits, Measured, Outcome};
 
 /// How a run measures.
 #[derive(Clone, Debug)]
@@ -140,7 +140,7 @@ impl Measurer {
                 }
                 match contenders.get_mut(turn) {
                     Some(contender) => {
-                        contender.sample(self.settings.timeout);
+                        contender.sample(self.settings.timeout, || self.is_over());
                         watch(Event::Done(1));
                     }
                     None => gauges[turn - contenders.len()].read(&self.settings),
@@ -172,15 +172,19 @@ impl Measurer {
 
     fn prepare<'a>(&mut self, cell: &'a Cell, kind: ChildKind) -> Result<Contender<'a>, Failure> {
         self.verify(cell)?;
-        let (mut child, start) = Child::start(&self.settings.program, cell, self.settings.timeout)?;
-        let sample_ns = u64::try_from(self.settings.sample.as_nanos()).unwrap_or(u64::MAX);
-        let task = Task { cell: cell.clone(), sample_ns, flush_bytes: self.settings.flush_bytes };
-        match child.ask(&Request::Prepare(task), "preparation", self.settings.timeout)? {
-            Reply::Ready(prepared) => {
-                let samples = Vec::with_capacity(self.settings.rounds);
-                Ok(Contender { cell, kind, start, prepared, samples, child: Ok(child) })
+        loop {
+            let (mut child, start) = Child::start(&self.settings.program, cell, self.settings.timeout)?;
+            let was_stopped = child.was_stopped();
+            let sample_ns = u64::try_from(self.settings.sample.as_nanos()).unwrap_or(u64::MAX);
+            let task = Task { cell: cell.clone(), sample_ns, flush_bytes: self.settings.flush_bytes };
+            let reply = child.ask(&Request::Prepare(task), "preparation", self.settings.timeout)?;
+            // The run was stopped meanwhile (Ctrl-Z): what clocks showed is neither the time of a start nor of a plan.
+            if (was_stopped || child.was_stopped()) && !self.is_over() {
+                continue;
             }
-            other => Err(unexpected(&other)),
+            let Reply::Ready(prepared) = reply else { return Err(unexpected(&reply)) };
+            let samples = Vec::with_capacity(self.settings.rounds);
+            return Ok(Contender { cell, kind, start, prepared, samples, child: Ok(child) });
         }
     }
 
@@ -205,12 +209,12 @@ impl Measurer {
 }
 
 impl Contender<'_> {
-    fn sample(&mut self, timeout: Duration) {
+    fn sample(&mut self, timeout: Duration, is_over: impl Fn() -> bool) {
         let Ok(child) = &mut self.child else { return };
         let failure = loop {
             match child.ask(&Request::Sample, "a sample", timeout) {
                 // The run was stopped meanwhile (Ctrl-Z): what the clock showed is no time of a pass.
-                Ok(Reply::Sampled(_)) if child.was_stopped() => {}
+                Ok(Reply::Sampled(_)) if child.was_stopped() && !is_over() => {}
                 Ok(Reply::Sampled(sample)) => return self.samples.push(sample),
                 Ok(other) => break unexpected(&other),
                 Err(failure) => break failure,
@@ -227,12 +231,10 @@ impl Contender<'_> {
             Ok(other) => return Outcome::Failed(unexpected(&other)),
             Err(failure) => return Outcome::Failed(failure),
         };
-        let Prepared { library, library_path, threads_got, environment, data_sha256, .. } = prepared;
-        let Prepared { open_ns, plan_ns, first_ns, repeats, .. } = prepared;
+        let Prepared { library, threads_got, data_sha256, open_ns, plan_ns, first_ns, repeats } = prepared;
         Outcome::Measured(Measured {
-            library: Library::of(library, library_path.as_deref()),
+            library,
             threads_got,
-            environment,
             data_sha256,
             start_ns: u64::try_from(start.as_nanos()).unwrap_or(u64::MAX),
             open_ns,

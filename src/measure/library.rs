@@ -1,6 +1,9 @@
 //! What a backend computed with, and the file that it is in: a library's name and version do not tell two builds apart.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use object::Object;
@@ -23,14 +26,18 @@ pub struct Library {
 }
 
 impl Library {
-    /// What an engine says, and the file that it says it from. What cannot be read of that is left out.
+    /// What an engine of this process says, and the file that it says it from. What cannot be read of that is left out.
     pub fn of(description: String, path: Option<&Path>) -> Self {
-        let bytes = path.and_then(|path| std::fs::read(path).ok());
+        Library::in_file(description, path, is_mapped)
+    }
+
+    fn in_file(description: String, path: Option<&Path>, is_it: impl FnOnce(&File) -> bool) -> Self {
+        let file = path.and_then(|path| File::open(path).ok()).filter(is_it);
         Library {
             description,
             path: path.map(|path| path.to_string_lossy().into_owned()),
-            sha256: bytes.as_ref().map(|bytes| Sha256::of(bytes).to_string()),
-            build_id: bytes.as_deref().and_then(build_id),
+            sha256: file.as_ref().and_then(|file| Sha256::of_all(file).ok()).map(|digest| digest.to_string()),
+            build_id: file.and_then(build_id),
         }
     }
 
@@ -52,13 +59,23 @@ impl fmt::Display for Library {
     }
 }
 
-fn build_id(file: &[u8]) -> Option<String> {
-    let id = object::File::parse(file).ok()?.build_id().ok()??.to_vec();
+/// Whether code of this process comes from this file: another may have taken its name since. Where the system does not tell, it does.
+fn is_mapped(file: &File) -> bool {
+    let (Ok(maps), Ok(metadata)) = (std::fs::read_to_string("/proc/self/maps"), file.metadata()) else { return true };
+    let inode = metadata.ino().to_string();
+    maps.lines().any(|line| line.split_ascii_whitespace().nth(4) == Some(&inode))
+}
+
+fn build_id(file: impl Read + Seek) -> Option<String> {
+    let file = object::ReadCache::new(file);
+    let id = object::File::parse(&file).ok()?.build_id().ok()??.to_vec();
     Some(id.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
     use super::*;
 
     #[test]
@@ -66,7 +83,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("lib.so");
         std::fs::write(&path, "no library").expect("written");
-        let of = |path| Library::of("BLAS 1".into(), path);
+        let of = |path| Library::in_file("BLAS 1".into(), path, |_| true);
         let found = of(Some(&path));
         assert_eq!(found.sha256, Some(Sha256::of("no library").to_string()));
         assert_eq!((&found.path, &found.build_id), (&Some(path.to_string_lossy().into_owned()), &None));
@@ -77,6 +94,11 @@ mod tests {
         assert!(found.is_same(&of(None)) && of(None).is_same(&found));
         assert!(!of(None).is_same(&Library::of("BLAS 2".into(), None)));
         assert!(!found.is_same(&Library { description: "BLAS 1, another kernel".into(), ..found.clone() }));
+        // Nothing here was loaded from it: it took the name of what was.
+        let replaced = Library::of("BLAS 1".into(), Some(&path));
+        assert_eq!((replaced.path, replaced.sha256), (Some(path.to_string_lossy().into_owned()), None));
+        let ours = std::env::current_exe().expect("we run");
+        assert!(Library::of("ours".into(), Some(&ours)).sha256.is_some());
         let gone = Path::new("/no/such/lib.so");
         assert_eq!((of(Some(gone)).path.as_deref(), of(Some(gone)).sha256), (Some("/no/such/lib.so"), None));
     }
@@ -105,11 +127,11 @@ mod tests {
     fn a_build_id_is_that_of_the_note() {
         let note =
             |name: &[u8; 4]| [&[4, 0, 0, 0, 4, 0, 0, 0, 3, 0, 0, 0], &name[..], &[0xde, 0xad, 0x0b, 0xef]].concat();
-        assert_eq!(build_id(&elf(&note(b"GNU\0"))), Some("dead0bef".into()));
-        assert_eq!(build_id(&elf(&note(b"BSD\0"))), None);
+        assert_eq!(build_id(Cursor::new(elf(&note(b"GNU\0")))), Some("dead0bef".into()));
+        assert_eq!(build_id(Cursor::new(elf(&note(b"BSD\0")))), None);
         let whole = elf(&note(b"GNU\0"));
         for end in 0..whole.len() {
-            assert_eq!(build_id(&whole[..end]), None, "cut at {end}");
+            assert_eq!(build_id(Cursor::new(&whole[..end])), None, "cut at {end}");
         }
     }
 }

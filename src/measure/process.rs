@@ -48,7 +48,7 @@ impl Child {
 fn told(doing: &str, failure: &child::Failure) -> Failure {
     let (cause, hint) = match failure {
         child::Failure::Start(_) => (Cause::Error, ""),
-        child::Failure::Ended(..) => (Cause::Crash, ""),
+        child::Failure::Ended(..) | child::Failure::Closed(_) => (Cause::Crash, ""),
         child::Failure::Late(..) => (Cause::Timeout, "; --timeout allows more"),
         child::Failure::Nonsense(_) => (Cause::Protocol, ""),
     };

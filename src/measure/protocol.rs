@@ -1,13 +1,12 @@
 //! What parent and measured child say to each other through their [`Channel`](crate::child::Channel). Private to one version of the
 //! program; what lasts is in `record`.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::cell::Cell;
+use super::library::Library;
 use crate::machine::Limit;
 use crate::scalar::ScalarKind;
 
@@ -86,11 +85,9 @@ pub(super) enum Reply {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Prepared {
-    pub library: String,
+    pub library: Library,
     /// The file that it is in.
-    pub library_path: Option<PathBuf>,
     pub threads_got: usize,
-    pub environment: BTreeMap<String, String>,
     pub data_sha256: String,
     pub open_ns: u64,
     pub plan_ns: u64,

@@ -118,7 +118,7 @@ pub struct CellRecord {
     /// The number of its rounds within the run. Cells with the same run and number were sampled in the same rounds: their n-th samples are
     /// neighbours in time.
     pub rounds: u64,
-    /// When its rounds began, in milliseconds since 1970, by the machine's clock.
+    /// When the children of its rounds began to get ready, in milliseconds since 1970, by the machine's clock.
     pub started_unix_ms: u64,
     /// [`Machine::id`].
     pub machine: String,
@@ -134,6 +134,8 @@ pub struct CellRecord {
     pub tool: Tool,
     /// The command line.
     pub command: Vec<String>,
+    /// The variables that numerical libraries listen to, as the child was given them.
+    pub environment: BTreeMap<String, String>,
     /// Samples or failure.
     pub outcome: Outcome,
 }
@@ -210,8 +212,6 @@ pub struct Measured {
     pub library: Library,
     /// The threads that the engine says it has; asked for are the cell's. How busy they were is `cpu_ns` over `wall_ns`.
     pub threads_got: usize,
-    /// The variables that numerical libraries listen to, as the child found them.
-    pub environment: BTreeMap<String, String>,
     /// Of X and Y ([`Examples::sha256`](crate::data::Examples::sha256)).
     pub data_sha256: String,
     /// From starting the process to its first word: the same executable for every backend, with all its libraries.
@@ -293,13 +293,11 @@ impl CellRecord {
 
     /// Whether a run of this program in this environment on `host` that wants `cell` may take this record's cell for it, first child or not.
     pub fn is_of(&self, cell: &Cell, cold_cache: bool, host: Host<'_>) -> bool {
-        let in_this_environment =
-            || self.measured().is_none_or(|measured| measured.environment == environment::of_child(cell.threads));
         self.cell == *cell
             && self.cold_cache == cold_cache
             && self.host() == host
             && self.tool == Tool::this()
-            && in_this_environment()
+            && self.environment == environment::of_child(cell.threads)
     }
 
     /// Where it was measured.

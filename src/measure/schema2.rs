@@ -123,6 +123,11 @@ impl CellLine {
             cold_cache: self.cold_cache,
             tool: self.tool,
             command: self.command,
+            // Of a failure none was kept.
+            environment: match &self.outcome {
+                OutcomeLine::Measured(measured) => measured.environment.clone(),
+                OutcomeLine::Failed(_) => BTreeMap::new(),
+            },
             outcome: match self.outcome {
                 OutcomeLine::Measured(measured) => Outcome::Measured(measured.into()),
                 OutcomeLine::Failed(failure) => Outcome::Failed(failure),
@@ -136,7 +141,6 @@ impl From<MeasuredLine> for Measured {
         Measured {
             library: Library { description: line.library, path: None, sha256: None, build_id: None },
             threads_got: line.threads_got,
-            environment: line.environment,
             data_sha256: line.data_sha256,
             start_ns: line.start_ns,
             open_ns: line.open_ns,

@@ -46,18 +46,18 @@ impl Worst {
 }
 
 fn is_within(error: f64, bound: f64) -> bool {
-    error == 0.0 || (error <= bound && bound.is_finite())
+    error <= bound && bound.is_finite()
 }
 
 fn ratio(error: f64, bound: f64) -> f64 {
-    if error == 0.0 {
-        0.0
-    } else if is_within(error, bound) {
-        error / bound
-    } else {
-        // Not below 1, so that a failure always outranks what passed; an error of NaN compares with nothing.
-        let ratio = error / bound;
-        if ratio.is_nan() { f64::INFINITY } else { ratio.max(1.0 + f64::EPSILON) }
+    match (is_within(error, bound), error == 0.0) {
+        (true, true) => 0.0,
+        (true, false) => error / bound,
+        (false, _) => {
+            // Not below 1, so that a failure always outranks what passed; an error of NaN compares with nothing.
+            let ratio = error / bound;
+            if ratio.is_nan() { f64::INFINITY } else { ratio.max(1.0 + f64::EPSILON) }
+        }
     }
 }
 
@@ -329,7 +329,7 @@ mod tests {
         assert_eq!(worst(4.0, 4.0).ratio(), 1.0);
         assert_eq!(worst(6.0, 4.0).ratio(), 1.5);
         assert_eq!((worst(0.0, 0.0).ratio(), worst(0.0, 4.0).ratio()), (0.0, 0.0));
-        assert_eq!(worst(1.0, f64::INFINITY).ratio(), 0.0);
+        assert_eq!(worst(1.0, f64::INFINITY).ratio(), 1.0 + f64::EPSILON, "a bound that bounds nothing");
         // What fails is above 1, whatever the numbers are.
         for (error, bound) in [(1.0, 0.0), (f64::INFINITY, 1.0), (f64::NAN, 1.0), (0.0, f64::NAN)] {
             assert_eq!(worst(error, bound).ratio(), f64::INFINITY, "{error} {bound}");

@@ -41,6 +41,8 @@ pub fn embedded() -> Vec<Case> {
 pub struct Found {
     /// All cases, file by file in the order of their names.
     pub cases: Vec<Case>,
+    /// The files that they are from.
+    pub files: Vec<PathBuf>,
     /// JSON files of a folder that are no fixture files: they have no `cases`.
     pub passed_over: Vec<PathBuf>,
 }
@@ -53,6 +55,7 @@ pub fn read(path: &Path) -> Result<Found> {
     let mut found = Found::default();
     if !path.is_dir() {
         found.cases = parse(&path.display().to_string(), &read_text(path)?)?;
+        found.files.push(path.to_owned());
         return Ok(found);
     }
     for file in json_files(path)? {
@@ -60,6 +63,7 @@ pub fn read(path: &Path) -> Result<Found> {
         let document = parse_json(&name, &read_text(&file)?)?;
         if document.get("cases").is_some() {
             found.cases.extend(parse_document(&name, document)?);
+            found.files.push(file);
         } else {
             found.passed_over.push(file);
         }
@@ -69,18 +73,6 @@ pub fn read(path: &Path) -> Result<Found> {
         return Err(Error::Fixture { file: path.display().to_string(), case: "-".into(), key: "-".into(), problem });
     }
     Ok(found)
-}
-
-/// The files that [`read`] takes cases from.
-///
-/// # Errors
-/// As [`read`].
-pub fn files(path: &Path) -> Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let passed_over = read(path)?.passed_over;
-    Ok(json_files(path)?.into_iter().filter(|file| !passed_over.contains(file)).collect())
 }
 
 fn json_files(folder: &Path) -> Result<Vec<PathBuf>> {

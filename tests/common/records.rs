@@ -28,7 +28,6 @@ pub fn record(backend: &str, workload: usize, wall_ns: Vec<u64>, child: Child) -
     let measured = Measured {
         library: Library::of(format!("{backend} 1.0"), None),
         threads_got: 1,
-        environment: [("OMP_NUM_THREADS".to_owned(), "1".to_owned())].into(),
         data_sha256: "ab".repeat(32),
         start_ns: 1,
         open_ns: 2,
@@ -53,6 +52,7 @@ pub fn record(backend: &str, workload: usize, wall_ns: Vec<u64>, child: Child) -
         cold_cache: false,
         tool: Tool::this(),
         command: vec!["layerbench".into(), "measure \"ü\"\n".into()],
+        environment: [("OMP_NUM_THREADS".to_owned(), "1".to_owned())].into(),
         outcome: Outcome::Measured(measured),
     })
 }

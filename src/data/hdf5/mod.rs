@@ -34,10 +34,11 @@ pub(super) struct Opened {
 /// Opens a file and checks its structure.
 pub(super) fn open(path: &Path, split: Split) -> Result<Opened> {
     let bytes = expect_hdf5(path)?;
-    match Contents::of(path, bytes, split) {
-        Ok(contents) => Ok(Opened { path: path.to_owned(), contents }),
-        Err(problem) => Err(Error::Data { path: path.to_owned(), problem }),
-    }
+    let refuse = |problem| Error::Data { path: path.to_owned(), problem };
+    let contents = Contents::of(path, bytes, split).map_err(refuse)?;
+    let opened = Opened { path: path.to_owned(), contents };
+    opened.unpacked().expect_plausible().map_err(refuse)?;
+    Ok(opened)
 }
 
 impl Opened {

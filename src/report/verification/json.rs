@@ -21,6 +21,8 @@ struct Document<'a> {
     totals: Totals,
     backends: Vec<Backend<'a>>,
     outcomes: Vec<Record<'a>>,
+    /// Cases in which the file is alone against all backends, with what its number looks like.
+    disputes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -95,6 +97,7 @@ impl Verification {
             totals: self.totals(),
             backends: backends.collect(),
             outcomes: self.outcomes.iter().map(|outcome| self.record(outcome)).collect(),
+            disputes: self.disputes.iter().map(ToString::to_string).collect(),
         };
         let mut text = serde_json::to_string_pretty(&document).expect("texts and numbers");
         text.push('\n');

@@ -32,7 +32,9 @@ impl Verification {
             Status::Failed(_) => {
                 let mut failure = TestCaseStatus::non_success(NonSuccessKind::Failure);
                 failure.set_message(visible(outcome.detail()));
-                failure.set_description(visible_lines(format!("repeat: {}", self.command(outcome))));
+                let dispute = self.disputes.iter().find(|dispute| dispute.case == outcome.check);
+                let dispute = dispute.map_or(String::new(), |dispute| format!("\n{dispute}"));
+                failure.set_description(visible_lines(format!("repeat: {}{dispute}", self.command(outcome))));
                 failure
             }
             other => {
