@@ -12,7 +12,6 @@ use crate::cmd::tell;
 use crate::measure::engine::{Event, Finished, Measurer, Rounds, Settings};
 use crate::measure::record::{CellRecord, Child, LimitsRecord, Machine, Outcome, Record, Tool};
 use crate::measure::{Cell, Earlier, Pairs, groups};
-use crate::text::visible_lines;
 
 /// One run of the engine over cells.
 pub(crate) struct Run<'a> {
@@ -65,7 +64,7 @@ impl Run<'_> {
                     tell!(
                         "warning: the machine's limits could not be read beside these cells: {}\n         -> their share of the roofline \
                          comes from what was measured before the first cell",
-                        visible_lines(&failure.message)
+                        failure.message
                     );
                 }),
             }
@@ -122,7 +121,7 @@ fn line(record: &CellRecord, finished: &mut usize, all: usize) -> Option<String>
     };
     match &record.outcome {
         Outcome::Failed(failure) => {
-            Some(format!("{number} FAILED  {cell}: {}: {}", failure.cause.name(), visible_lines(&failure.message)))
+            Some(format!("{number} FAILED  {cell}: {}: {}", failure.cause.name(), failure.message))
         }
         Outcome::Measured(_) if record.child == Child::First => Some(format!("{number} done    {cell}")),
         Outcome::Measured(_) => None,
