@@ -79,10 +79,6 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     if args.faults {
         return fault_table(out);
     }
-    let entries = chosen(registry, &args.backends)?;
-    let missing = missing(args, registry)?;
-    args.threads.iter().try_for_each(|&threads| expect_sane_threads(threads))?;
-    let suite = suite(args)?;
     let (stdin, files): (Vec<_>, Vec<_>) = args.fixtures.iter().partition(|path| input::is_stdin(path));
     let fixtures = files.into_iter().map(|path| fixture::files(path)).collect::<Result<Vec<_>>>()?.concat();
     let stdin = stdin.into_iter().map(|path| input::file(path));
@@ -91,6 +87,10 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
         .reads("--fixtures", stdin)
         .writes("--output", &args.output)
         .check()?;
+    let entries = chosen(registry, &args.backends)?;
+    let missing = missing(args, registry)?;
+    args.threads.iter().try_for_each(|&threads| expect_sane_threads(threads))?;
+    let suite = suite(args)?;
     let output = args.output.as_deref().map(|path| Output::create(path, 0)).transpose()?;
     // Where the report goes to standard output in another format, text must not.
     let as_text = args.format == Format::Text || args.output.is_some();

@@ -165,7 +165,7 @@ impl Target {
 
     /// In one step: at every moment there is a whole file, if there was one.
     fn replace(&self, staged: &mut Staged, old: Old) -> anyhow::Result<()> {
-        let beside = (old == Old::Stays).then(|| previous(&self.path));
+        let beside = (old == Old::Stays).then(|| target(&previous(&self.path))).transpose()?;
         if !self.is_replaceable || has_other_names(&self.path, beside.as_deref()) {
             bail!("it cannot be replaced");
         }
@@ -192,12 +192,13 @@ impl Target {
                     staged.take_after(&here)?;
                 }
                 staged.fill(File::open(&self.path)?)?;
-                let is_replaceable = kept.is_replaceable && !has_other_names;
-                match if is_replaceable { staged.rename(&path) } else { Err(ErrorKind::Unsupported.into()) } {
-                    Err(error) if there.is_none_or(|there| is_one(&there, &here)) => return Err(error.into()),
+                let is_replaced = kept.is_replaceable && !has_other_names && staged.rename(&path).is_ok();
+                if !is_replaced {
+                    if there.is_some_and(|there| is_one(&there, &here)) {
+                        bail!("both are names of one file");
+                    }
                     // Nothing is lost if this fails: what is to be kept is here still.
-                    Err(_) => staged.copy_over(OpenOptions::new().write(true).open(&path)?)?,
-                    Ok(()) => {}
+                    staged.copy_over(OpenOptions::new().write(true).open(&path)?)?;
                 }
             }
             Ok(sync_folder_of(&path)?)

@@ -173,7 +173,7 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
         classes: train_set.classes.clone(),
     };
     let bit_identical = recorded.is_none_or(|recorded| same_arithmetic(recorded, &provenance));
-    // All is read, which a signal simply ends.
+    // All is read, which a signal simply ends; from here on it asks.
     let interrupt = Interrupt::watch()?;
     let mut outputs = Outputs::create::<T>(args, setup)?;
 
