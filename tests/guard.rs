@@ -233,6 +233,10 @@ fn the_child_limits_itself_before_it_reads() {
         line.split_whitespace().next().and_then(|number| number.parse::<u64>().ok()).expect("limited")
     };
     assert_eq!((soft("Max file size"), soft("Max core file size")), (0, 0));
+    // A file that outgrows its limit ends it, as it does not end its parents.
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("Linux says it");
+    let ignored = u64::from_str_radix(ignored.trim(), 16).expect("a mask");
+    assert_eq!(ignored & 1 << (libc::SIGXFSZ - 1), 0, "{status}");
     // A few seconds, and what the start took.
     assert!((1..60).contains(&soft("Max cpu time")), "{limits}");
     let peak = status.lines().find_map(|line| line.strip_prefix("VmPeak:")).expect("Linux says it");
