@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::backend::Registry;
+use crate::child;
 use crate::cmd;
 use crate::cmd::verdict::{ERROR, EXIT_CODES, tell_error};
 use crate::report::Screen;
@@ -75,6 +76,7 @@ enum Verb {
 /// }
 /// ```
 pub fn main_with(registry: Registry) -> ExitCode {
+    child::survive_large_files();
     let mut out = UntilClosed(Some(io::stdout().lock()));
     ExitCode::from(run_on(Screen::of_stdout(), &registry, std::env::args_os(), &mut out))
 }
@@ -102,8 +104,15 @@ fn run_on(
         Ok(cli) => cli,
         Err(error) => {
             // `--help` and `--version` come here too, for standard output and with code 0.
-            let _ = error.print();
-            return if error.use_stderr() { ERROR } else { 0 };
+            let printed = error.print().and_then(|()| io::stdout().flush());
+            return match printed {
+                _ if error.use_stderr() => ERROR,
+                Err(lost) if lost.kind() != io::ErrorKind::BrokenPipe => {
+                    tell_error(&lost.into());
+                    ERROR
+                }
+                _ => 0,
+            };
         }
     };
     let outcome = match cli.verb {

@@ -27,7 +27,7 @@
 //! | [`layer`] | the layer trait, its contracts, activations, parameters |
 //! | [`child`] | how a process that may crash, hang or babble is started, talked to, limited and ended |
 //! | [`machine`] | what this computer is and can do at most: facts, measured peak and bandwidth |
-//! | [`scalar`], [`error`], `text` | `f32`/`f64`; the one error type; foreign text: escaped, quoted, and where it is wrong |
+//! | [`scalar`], [`error`], `text`, `files` | `f32`/`f64`; the one error type; foreign text: escaped, quoted, and where it is wrong; temporary files that go however the program ends |
 //!
 //! # Which way to read
 //!
@@ -43,6 +43,7 @@ pub mod compare;
 pub mod data;
 pub mod doctor;
 pub mod error;
+mod files;
 pub mod layer;
 pub mod machine;
 pub mod measure;

@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use common::sets;
 use hdf5::types::VarLenUnicode;
@@ -207,10 +208,10 @@ fn train_reads_files_through_the_guard() {
     train(&["--train", path]).code(2).stderr(contains("not an HDF5 file")).stdout("");
 }
 
-/// A set of more bytes than a pipe holds.
+/// A set of more bytes than a socket holds, however it is set up.
 fn large_file(folder: &Path) -> PathBuf {
     let path = folder.join("large.h5");
-    sets::write(&path, "train_set_x", |file| sets::x(file, ndarray::Array4::<u8>::zeros((4, 200, 200, 3))));
+    sets::write(&path, "train_set_x", |file| sets::x(file, ndarray::Array4::<u8>::zeros((4, 1200, 1200, 3))));
     path
 }
 
@@ -218,12 +219,9 @@ fn large_file(folder: &Path) -> PathBuf {
 fn the_child_limits_itself_before_it_reads() {
     let folder = tempfile::tempdir().expect("a folder");
     let (ours, theirs) = UnixStream::pair().expect("a pair");
-    let mut child = own()
-        .arg(large_file(folder.path()))
-        .stdin(OwnedFd::from(theirs))
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("it was built");
+    let set = large_file(folder.path());
+    let bytes = std::fs::metadata(&set).expect("it is there").len();
+    let mut child = own().arg(set).stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).spawn().expect("it was built");
     // It has begun to reply, and waits for us to take the rest.
     (&ours).read_exact(&mut [0; 4]).expect("a reply begins");
     let process = format!("/proc/{}", child.id());
@@ -235,13 +233,34 @@ fn the_child_limits_itself_before_it_reads() {
         line.split_whitespace().next().and_then(|number| number.parse::<u64>().ok()).expect("limited")
     };
     assert_eq!((soft("Max file size"), soft("Max core file size")), (0, 0));
-    // 1 s, and what the start took.
+    // A file that outgrows its limit ends it, as it does not end its parents.
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("Linux says it");
+    let ignored = u64::from_str_radix(ignored.trim(), 16).expect("a mask");
+    assert_eq!(ignored & 1 << (libc::SIGXFSZ - 1), 0, "{status}");
+    // A few seconds, and what the start took.
     assert!((1..60).contains(&soft("Max cpu time")), "{limits}");
     let peak = status.lines().find_map(|line| line.strip_prefix("VmPeak:")).expect("Linux says it");
     let peak_kib: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
-    // The set has half a megabyte.
-    let cap = 256 << 20;
-    assert!((cap..=cap + 1024 * peak_kib + (2 << 20)).contains(&soft("Max address space")), "{limits}\n{peak_kib} KiB");
+    // The file, and twice the set.
+    let cap = (256 << 20) + bytes;
+    assert!((cap..=cap + 1024 * peak_kib + 2 * bytes).contains(&soft("Max address space")), "{limits}\n{peak_kib} KiB");
+}
+
+#[test]
+fn an_interrupted_reading_leaves_no_copy() {
+    let [folder, temporary] = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+    let set = folder.path().join("set.h5");
+    std::fs::File::create(&set).and_then(|file| file.set_len(1 << 30)).expect("a sparse file");
+    let args = ["train", "--backend", "naive", "--train", set.to_str().expect("UTF-8")];
+    let mut child = common::program::command(&args).env("TMPDIR", temporary.path()).spawn().expect("it starts");
+    let copies = || temporary.path().read_dir().expect("a folder").count();
+    while copies() == 0 {
+        assert!(child.try_wait().expect("it is ours").is_none(), "it ended before it read");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    common::program::signal(&child, rustix::process::Signal::TERM);
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert_eq!(copies(), 0);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 mod common;
 
 use std::fs::{self, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use common::program::{SMALL, assert, command, signal, text, wait_for};
+use layerbench::measure::record::{Child as Kind, Record};
 use predicates::prelude::*;
 use predicates::str::contains;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -119,15 +120,45 @@ fn an_output_is_never_an_input() {
 #[test]
 fn standard_output_is_never_an_input_either() {
     let folder = Folder::new();
-    let costs = folder.file("a.jsonl", "");
-    for verb in ["rank", "diff"] {
-        let out = OpenOptions::new().append(true).open(&costs).expect("it is there");
-        let output = command(&[verb, text(&costs), text(&costs)]).stdout(out).stderr(Stdio::piped()).output();
-        let output = output.expect("it runs");
+    let mine = folder.file("mine", "mine");
+    let name = text(&mine);
+    for args in [
+        &["rank", name][..],
+        &["rank", "-"],
+        &["diff", name, name],
+        &["diff", "-", "/dev/null"],
+        &["predict", "--model", name, "x.png"],
+        &["predict", "--model", "x", name],
+        &["verify", "--fixtures", name],
+        &["verify", "--fixtures", "-", "--output", name],
+    ] {
+        let out = || OpenOptions::new().append(true).open(&mine).expect("it is there");
+        let mut command = command(args);
+        command.stdin(fs::File::open(&mine).expect("it is there")).stderr(Stdio::piped());
+        if !args.contains(&"--output") {
+            command.stdout(out());
+        }
+        let output = command.output().expect("it runs");
+        let told = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2));
-        assert!(String::from_utf8_lossy(&output.stderr).contains("standard output goes to"), "{output:?}");
+        assert!(
+            told.contains("standard output goes to") || told.contains("--output would write to"),
+            "{args:?}: {told}"
+        );
     }
-    assert_eq!(read(&costs), "");
+    assert_eq!(read(&mine), "mine");
+}
+
+/// `--help` too.
+#[test]
+#[cfg(target_os = "linux")]
+fn what_cannot_be_printed_is_an_error() {
+    for args in [&["--help"][..], &["--version"], &["train", "--help"], &["list"]] {
+        let full = OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+        let output = command(args).stdout(full).stderr(Stdio::piped()).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: No space left"), "{output:?}");
+    }
 }
 
 #[test]
@@ -191,7 +222,87 @@ fn links_lead_to_what_is_written() {
     fs::hard_link(&check, folder.path("other")).expect("a link");
     assert(&["train", "--resume", text(&check), "--iterations", "2"]).code(0);
     assert_eq!(fs::read(folder.path("check.previous")).expect("kept"), before);
-    assert_eq!(fs::read(folder.path("other")).expect("it is there"), fs::read(&check).expect("it is there"));
+    let newest = fs::read(&check).expect("it is there");
+    assert_eq!(fs::read(folder.path("other")).expect("it is there"), newest);
+    // Where the one before is a link, it stays one.
+    fs::rename(folder.path("check.previous"), folder.path("elsewhere")).expect("the folder is writable");
+    symlink("elsewhere", folder.path("check.previous")).expect("a link");
+    assert(&["train", "--resume", text(&check), "--iterations", "3"]).code(0);
+    assert!(folder.path("check.previous").is_symlink());
+    assert_eq!(fs::read(folder.path("elsewhere")).expect("kept"), newest);
+}
+
+/// Its name could harm a screen, too.
+#[test]
+fn of_many_checkpoints_that_find_no_place_the_last_stays() {
+    let folder = Folder::new();
+    let (check, previous) = (folder.path("\u{1b}check"), folder.path("\u{1b}check.previous"));
+    let args = small(FOR_EVER, &["--checkpoint", text(&check), "--checkpoint-every", "1"]);
+    let args: Vec<_> = args.iter().map(String::as_str).collect();
+    let mut child = with_signals(&mut command(&args), libc::SIG_DFL).stderr(Stdio::piped()).spawn().expect("it starts");
+    wait_for(&previous);
+    while fs::create_dir(&previous).is_err() {
+        fs::remove_file(&previous).expect("a file");
+    }
+    let mut told = BufReader::new(child.stderr.take().expect("piped")).lines().map(|line| line.expect("text"));
+    assert_eq!(told.by_ref().filter(|line| line.contains("no checkpoint after")).take(5).count(), 5);
+    signal(&child, Signal::INT);
+    let last = told.filter(|line| line.contains("error")).last().expect("it is told");
+    assert_eq!(child.wait().expect("it ends").code(), Some(2));
+    assert!(!last.contains('\u{1b}') && last.contains("check.previous"), "{last:?}");
+    let (_, kept) = last.rsplit_once("what was to be written is in ").expect("its name is told");
+    assert!(layerbench::store::Container::read(Path::new(kept)).is_ok(), "{kept}");
+    assert_eq!(folder.names().len(), 3, "{:?}", folder.names());
+}
+
+/// As a full disk is.
+#[test]
+fn a_limit_on_the_size_of_files_is_an_error() {
+    let folder = Folder::new();
+    let limited = |args: &[&str]| {
+        let script = r#"ulimit -f 1; exec "$0" "$@""#;
+        let program = env!("CARGO_BIN_EXE_layerbench");
+        assert_cmd::Command::new("sh").args(["-c", script, program]).args(args).assert().code(2)
+    };
+    // Before the work where it is known, and after it where not.
+    for option in ["--costs", "--save", "--checkpoint"] {
+        let args = small(FOR_EVER, &[option, text(&folder.path("file"))]);
+        limited(&args.iter().map(String::as_str).collect::<Vec<_>>()).stdout("").stderr(contains("ulimit -f"));
+    }
+    let verify = ["verify", "--quick", "--backend", "naive", "--format", "json", "--output"];
+    limited(&[&verify[..], &[text(&folder.path("report"))]].concat())
+        .stderr(contains("File too large").and(contains("could not be kept elsewhere either")));
+    assert!(folder.names().is_empty(), "{:?}", folder.names());
+}
+
+/// libhdf5 writes it beside first, by a name: in a folder that is not there.
+#[test]
+#[cfg(feature = "hdf5")]
+fn a_model_that_cannot_be_exported_is_saved() {
+    let folder = Folder::new();
+    let model = folder.path("model.h5");
+    let args = small("1", &["--save", text(&model)]);
+    let mut train = assert_cmd::Command::new(env!("CARGO_BIN_EXE_layerbench"));
+    let failed = train.args(&args).env("TMPDIR", folder.path("none")).assert().code(2);
+    let told = String::from_utf8_lossy(&failed.get_output().stderr).into_owned();
+    let (_, kept) = told.trim_end().rsplit_once("what was to be written is in ").expect("its name is told");
+    assert!(layerbench::store::Container::read(Path::new(kept)).is_ok(), "{told}");
+    assert_eq!(folder.names().len(), 1);
+    run(&args).code(0);
+    assert!(hdf5::File::open(&model).is_ok());
+}
+
+/// Where temporary files have names, they go with the verb.
+#[test]
+fn a_signal_ends_a_verification_that_has_an_output() {
+    let folder = Folder::new();
+    let report = folder.path("report");
+    let args = ["verify", "--full", "--output", text(&report)];
+    let mut child = with_signals(&mut command(&args), libc::SIG_DFL).stdout(Stdio::piped()).spawn().expect("it starts");
+    child.stdout.as_mut().expect("piped").read_exact(&mut [0]).expect("it has begun");
+    signal(&child, Signal::INT);
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert!(folder.names().is_empty());
 }
 
 #[test]
@@ -328,9 +439,19 @@ fn a_closed_standard_error_does_not_end_the_run() {
     assert_eq!(read(&costs).lines().count(), 6);
 }
 
-/// Ctrl-C reaches the whole group; the measured children are not in it, and no cell fails of it.
+/// Ctrl-C reaches the whole group; the measured children are not in it, and no cell fails of it. Nobody outside sees how many rounds are
+/// whole: the run is given more and more time, until there are enough.
 #[test]
 fn an_interrupted_measurement_keeps_what_is_complete() {
+    let mut time = Duration::from_secs(2);
+    while interrupted_after(time) == 0 {
+        time *= 2;
+        assert!(time < Duration::from_secs(60), "no cell was kept");
+    }
+}
+
+/// How many of two cells are kept.
+fn interrupted_after(time: Duration) -> usize {
     let folder = Folder::new();
     let records = folder.path("a.jsonl");
     let args =
@@ -338,12 +459,19 @@ fn an_interrupted_measurement_keeps_what_is_complete() {
     let args = [&args[..], &["--sample-ms", "5", "-o", text(&records)]].concat();
     let mut child = with_signals(&mut command(&args), libc::SIG_DFL).process_group(0).spawn().expect("it starts");
     while fs::metadata(&records).map_or(0, |file| file.len()) == 0 {
+        assert!(child.try_wait().expect("it is ours").is_none(), "it ended before it measured");
         std::thread::sleep(Duration::from_millis(10));
     }
+    std::thread::sleep(time);
     let group = Pid::from_raw(child.id() as i32).expect("a process");
     kill_process_group(group, Signal::INT).expect("it is ours");
     assert_eq!(child.wait().expect("it ends").code(), Some(130));
     assert!(!read(&records).contains("\"failed\""), "{}", read(&records));
+    let records = layerbench::measure::journal::read(&records).expect("records");
+    let is_cell = |record: &&Record| matches!(record, Record::Cell(cell) if cell.child == Kind::First);
+    let kept = records.iter().filter(is_cell).count();
+    assert!([0, 2].contains(&kept), "{kept} of the two");
+    kept
 }
 
 /// A file that is mounted over another, as containers do it, cannot be replaced.
@@ -356,12 +484,12 @@ fn a_mounted_file_is_written_in_place() {
         return;
     }
     let folder = Folder::new();
-    for name in ["costs", "check", "report"] {
+    for name in ["costs", "check", "check.previous", "report"] {
         folder.file(&format!("host-{name}"), "old");
         folder.file(name, "");
     }
     let script = r#"
-        set -e; cd "$1"; for f in costs check report; do mount --bind host-$f $f; done
+        set -e; cd "$1"; for f in costs check check.previous report; do mount --bind host-$f $f; done
         "$0" train --arch 12288,1 --init zeros --backend naive --iterations 2 --checkpoint-every 1 --costs costs --checkpoint check
         "$0" verify --quick --backend naive --tier t2 --output report
         ! "$0" train --backend naive --train costs --save host-costs 2>error
@@ -373,7 +501,12 @@ fn a_mounted_file_is_written_in_place() {
     assert!(read(&folder.path("error")).contains("--save would write to"));
     assert_eq!(read(&folder.path("host-costs")).lines().count(), 3);
     assert!(read(&folder.path("host-report")).contains("PASSED"));
-    assert!(layerbench::store::Container::read(&folder.path("host-check")).is_ok());
-    let there = ["check", "check.previous", "costs", "error", "host-check", "host-costs", "host-report", "report"];
+    for name in ["host-check", "host-check.previous"] {
+        assert!(layerbench::store::Container::read(&folder.path(name)).is_ok(), "{name}");
+    }
+    let mounted = ["check", "check.previous", "costs", "report"];
+    let hosts = ["host-check", "host-check.previous", "host-costs", "host-report"];
+    let mut there = [&mounted[..], &["error"], &hosts].concat();
+    there.sort_unstable();
     assert_eq!(folder.names(), there);
 }

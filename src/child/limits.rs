@@ -47,12 +47,23 @@ impl Limits {
     /// # Errors
     /// Of the system.
     pub fn impose(&self, beyond: &Usage) -> io::Result<()> {
+        on_large_file(libc::SIG_DFL);
         lower(Resource::Core, 0)?;
         lower(Resource::Fsize, 0)?;
         let within = |limit: u64, found: Option<u64>| found.map_or(limit, |found| found.min(limit));
         lower(Resource::Cpu, within(beyond.processor_s + self.processor_s, beyond.found[1]))?;
         lower(Resource::As, within(beyond.mapped.saturating_add(self.memory), beyond.found[0]))
     }
+}
+
+/// Makes a file that outgrows its limit (`ulimit -f`) an error for whoever writes it, as a full disk is, and not the end of this process.
+pub fn survive_large_files() {
+    on_large_file(libc::SIG_IGN);
+}
+
+fn on_large_file(action: libc::sighandler_t) {
+    // SAFETY: the actions are the two that need no function; the signal is one whose action may be set, so that it cannot fail.
+    unsafe { libc::signal(libc::SIGXFSZ, action) };
 }
 
 /// Sets the soft limit, so that the signal for it is the one that names it, within the hard limit that is there.

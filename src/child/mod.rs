@@ -17,7 +17,7 @@ use std::process::Command;
 
 pub use channel::{Channel, Message};
 pub use end::{End, Failure};
-pub use limits::{Limits, Usage};
+pub use limits::{Limits, Usage, survive_large_files};
 pub use process::Child;
 
 /// A command that starts this very executable, under `launcher` (a program with its arguments that runs what follows them, such as

@@ -14,6 +14,11 @@ pub(crate) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
+/// The file behind it, to be compared with others.
+pub(crate) fn file(path: &Path) -> &Path {
+    if is_stdin(path) { Path::new("/dev/stdin") } else { path }
+}
+
 /// As messages name it.
 pub(crate) fn name(path: &Path) -> String {
     if is_stdin(path) { STDIN.into() } else { path.display().to_string() }

@@ -1,16 +1,17 @@
-//! Ctrl-C, `kill` and a lost terminal: the first asks for a clean end, the second ends at once. Nothing temporary stays.
+//! Ctrl-C, `kill` and a lost terminal: the first asks for a clean end where a verb can have one, the second ends at once. Nothing temporary
+//! stays.
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 
-use crate::cmd::output;
+use crate::files;
 
 /// What shells report for a program that SIGINT ended.
 pub(crate) const EXIT_CODE: u8 = 130;
@@ -23,23 +24,11 @@ const ONE_REQUEST: Duration = Duration::from_millis(200);
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// From now on the signals are noticed, by a thread of their own: it may remove files, which a signal handler may not. What `nohup`
-    /// did to the one of a lost terminal stands.
+    /// From now on the first signal only asks.
     pub fn watch() -> io::Result<Self> {
+        listen()?;
         let asked = Arc::new(AtomicBool::new(false));
-        let hang_up = (!is_ignored(SIGHUP)).then_some(SIGHUP);
-        let mut signals = Signals::new([SIGINT, SIGTERM].into_iter().chain(hang_up))?;
-        let flag = Arc::clone(&asked);
-        std::thread::Builder::new().name("signals".into()).spawn(move || {
-            let mut first = None;
-            for _ in signals.forever() {
-                flag.store(true, Ordering::Relaxed);
-                if first.get_or_insert_with(Instant::now).elapsed() > ONE_REQUEST {
-                    // Destructors of libraries would run into the threads that still compute.
-                    output::remove_all_and(|| low_level::exit(EXIT_CODE.into()));
-                }
-            }
-        })?;
+        *watcher() = Some(Arc::clone(&asked));
         Ok(Interrupt(asked))
     }
 
@@ -51,6 +40,37 @@ impl Interrupt {
     pub fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.0)
     }
+}
+
+/// The verb that wants to be asked; without one, the first signal ends the program.
+static WATCHER: Mutex<Option<Arc<AtomicBool>>> = Mutex::new(None);
+
+fn watcher() -> MutexGuard<'static, Option<Arc<AtomicBool>>> {
+    WATCHER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From now on the signals are noticed, by a thread of their own: it may remove files, which a signal handler may not. What `nohup` did to
+/// the one of a lost terminal stands. To be called before anything temporary is made; again at will.
+pub(crate) fn listen() -> io::Result<()> {
+    static LISTENS: Mutex<bool> = Mutex::new(false);
+    let mut listens = LISTENS.lock().unwrap_or_else(PoisonError::into_inner);
+    if *listens {
+        return Ok(());
+    }
+    let hang_up = (!is_ignored(SIGHUP)).then_some(SIGHUP);
+    let mut signals = Signals::new([SIGINT, SIGTERM].into_iter().chain(hang_up))?;
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        let mut first = None;
+        for _ in signals.forever() {
+            let is_asked = watcher().as_ref().map(|asked| asked.store(true, Ordering::Relaxed)).is_some();
+            if !is_asked || first.get_or_insert_with(Instant::now).elapsed() > ONE_REQUEST {
+                // Destructors of libraries would run into the threads that still compute.
+                files::remove_all_and(|| low_level::exit(EXIT_CODE.into()));
+            }
+        }
+    })?;
+    *listens = true;
+    Ok(())
 }
 
 fn is_ignored(signal: i32) -> bool {

@@ -9,6 +9,7 @@ use clap_mangen::Man;
 use crate::cmd::Verdict;
 use crate::cmd::output::Output;
 use crate::cmd::paths::Paths;
+use crate::text::visible;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -31,7 +32,7 @@ pub(crate) fn run(args: &Args, command: Command, out: &mut dyn Write) -> anyhow:
             Some(dir) => {
                 let path = dir.join(page.get_filename());
                 Output::create(&path, text.len() as u64)?.write(&text)?;
-                writeln!(out, "{}", path.display())?;
+                writeln!(out, "{}", visible(path.display()))?;
             }
         }
     }

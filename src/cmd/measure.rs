@@ -137,12 +137,13 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
     };
     let missing: Vec<Cell> = wanted.iter().filter(|cell| !is_there(&records, cell)).cloned().collect();
     if missing.len() < wanted.len() {
-        tell!("{} of {} cells are in {} already", wanted.len() - missing.len(), wanted.len(), path.display());
+        tell!("{} of {} cells are in {} already", wanted.len() - missing.len(), wanted.len(), visible(path.display()));
     }
     if let Some(other) = other_node(&records, &missing, args.cold_cache, host) {
         tell!(
-            "note: {} has such cells of node `{other}`, which is like this one, `{node}`; `--node` with that name takes them for this one's",
-            path.display()
+            "note: {} has such cells of node `{}`, which is like this one, `{node}`; `--node` with that name takes them for this one's",
+            visible(path.display()),
+            visible(other)
         );
     }
     let is_ours = |record: &CellRecord| record.is_of(&record.cell, args.cold_cache, host);

@@ -14,7 +14,6 @@ use crate::measure::engine::{Event, Finished, Measurer, Rounds, Settings};
 use crate::measure::environment;
 use crate::measure::record::{Cause, CellRecord, Child, LimitsRecord, Machine, Outcome, Record, Tool};
 use crate::measure::{Cell, Earlier, Pairs, groups};
-use crate::text::visible_lines;
 
 /// One run of the engine over cells.
 pub(crate) struct Run<'a> {
@@ -67,7 +66,7 @@ impl Run<'_> {
                     tell!(
                         "warning: the machine's limits could not be read beside these cells: {}\n         -> their share of the roofline \
                          comes from what was measured before the first cell",
-                        visible_lines(&failure.message)
+                        failure.message
                     );
                 }),
             }
@@ -125,7 +124,7 @@ fn line(record: &CellRecord, finished: &mut usize, all: usize) -> Option<String>
     };
     match &record.outcome {
         Outcome::Failed(failure) => {
-            Some(format!("{number} FAILED  {cell}: {}: {}", failure.cause.name(), visible_lines(&failure.message)))
+            Some(format!("{number} FAILED  {cell}: {}: {}", failure.cause.name(), failure.message))
         }
         Outcome::Measured(_) if record.child == Child::First => Some(format!("{number} done    {cell}")),
         Outcome::Measured(_) => None,

@@ -35,11 +35,12 @@ use paths::Paths;
 pub(crate) use verdict::Verdict;
 
 /// A line on standard error, as far as there is still somebody to read it: `eprintln!` panics where the terminal is lost or a pipe is
-/// closed, and the run with it.
+/// closed, and the run with it. Whatever the words come from, a screen may show them; a name that shall stay on one line is made `visible`
+/// by itself.
 macro_rules! tell {
     ($($words:tt)*) => {{
         use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), $($words)*);
+        let _ = writeln!(std::io::stderr(), "{}", $crate::text::visible_lines(format_args!($($words)*)));
     }};
 }
 pub(crate) use tell;
@@ -104,7 +105,7 @@ fn chosen<'a>(registry: &'a Registry, names: &[String]) -> Result<Vec<&'a Entry>
 fn results(files: &[PathBuf], selection: &measure::Selection) -> anyhow::Result<Results> {
     input::expect_one_stdin(files)?;
     // Standard output may be one of them.
-    Paths::default().reads("the records", files.iter().filter(|path| !input::is_stdin(path))).check()?;
+    Paths::default().reads("the records", files.iter().map(|path| input::file(path))).check()?;
     let mut records = Vec::new();
     for path in files {
         let new = if input::is_stdin(path) {

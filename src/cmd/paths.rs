@@ -10,6 +10,8 @@ use std::{fs, io};
 
 use anyhow::bail;
 
+use crate::files::folder_of;
+
 /// What a command reads and what it writes.
 #[derive(Default)]
 pub(crate) struct Paths {
@@ -148,10 +150,6 @@ pub(crate) fn target(path: &Path) -> io::Result<PathBuf> {
 /// Whether `folder`, without links in it, holds the descriptors of a process.
 pub(crate) fn is_of_descriptors(folder: &Path) -> bool {
     folder.starts_with("/proc") && folder.ends_with("fd")
-}
-
-pub(crate) fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::child::{self, Channel};
-use crate::cmd::Verdict;
+use crate::cmd::{Verdict, interrupt};
 use crate::data::{PictureSet, Sha256, Split, guard};
 
 /// The hidden verb.
@@ -34,5 +34,7 @@ pub(crate) fn load(path: &Path, split: Split, expected: Option<Sha256>) -> anyho
     reader.arg(VERB).arg(split.name());
     // The child multiplies nothing: without this, OpenBLAS starts a thread per core there.
     reader.env("OPENBLAS_NUM_THREADS", "1");
+    // The reader gets a copy of the file, which a signal must not leave behind.
+    interrupt::listen()?;
     Ok(guard::read(path, expected, reader)?)
 }

@@ -8,13 +8,14 @@ use ndarray::Array2;
 use serde::Serialize;
 
 use crate::backend::Registry;
+use crate::cmd::paths::Paths;
 use crate::cmd::{Format, Verdict, tell};
 use crate::data::picture::{read_picture, side_of};
 use crate::error::Error;
 use crate::network::Network;
 use crate::scalar::{Scalar, ScalarKind};
 use crate::store::{Container, Model, provenance};
-use crate::text::{visible, visible_lines};
+use crate::text::visible;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -45,6 +46,8 @@ struct Prediction {
 }
 
 pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+    // Standard output may be one of them.
+    Paths::default().reads("--model", [&args.model]).reads("PICTURE", &args.pictures).check()?;
     let container = Container::read(&args.model)?;
     match provenance(&container)?.scalar {
         ScalarKind::F32 => run_as::<f32>(args, &container, registry, out),
@@ -78,7 +81,7 @@ fn run_as<T: Scalar>(
         let prediction = match predict(&mut network, path, side, &provenance.classes) {
             Ok(prediction) => prediction,
             Err(error) => {
-                tell!("error: {}", visible_lines(error));
+                tell!("error: {error}");
                 unread += 1;
                 continue;
             }

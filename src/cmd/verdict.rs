@@ -46,7 +46,7 @@ impl Verdict {
 
 /// Tells an error on standard error.
 pub(crate) fn tell_error(error: &anyhow::Error) {
-    super::tell!("error: {}", crate::text::visible_lines(told(error)));
+    super::tell!("error: {}", told(error));
 }
 
 /// An error and its causes, less those that are told already: many errors name their cause themselves.

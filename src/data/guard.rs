@@ -11,8 +11,6 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 use std::process::Command;
 
-use tempfile::NamedTempFile;
-
 use super::digest::Hasher;
 use super::file::{self, MAX_BYTES};
 use super::limits::{Limits, Unpacked};
@@ -20,6 +18,7 @@ use super::reply::{self, Reply};
 use super::{PictureSet, Sha256, Split, hdf5};
 use crate::child::{Channel, Child, End, Failure, Usage};
 use crate::error::{Error, Result};
+use crate::files::Name;
 
 /// The child's half: reads the set from `path`, under the limits, and replies through `channel`. Does nothing else in
 /// its process, and nothing after it: the limits stay.
@@ -68,11 +67,11 @@ pub fn read(path: &Path, expected: Option<Sha256>, reader: Command) -> Result<Pi
 }
 
 /// A private copy, its length and its digest: the file is read once.
-fn copy(path: &Path) -> Result<(NamedTempFile, u64, Sha256)> {
+fn copy(path: &Path) -> Result<(Name, u64, Sha256)> {
     let io = |action| move |source| Error::Io { action, path: path.to_owned(), source };
     let (file, _) = file::open(path, "an HDF5 file")?;
     // It has a name because libhdf5 wants to know the real path of what it opens.
-    let mut copy = NamedTempFile::new().map_err(io("make a temporary copy of"))?;
+    let (mut copy, name) = Name::of_private().map_err(io("make a temporary copy of"))?;
     // It may grow while it is read.
     let mut file = file.take(MAX_BYTES as u64);
     let mut hasher = Hasher::new();
@@ -89,7 +88,7 @@ fn copy(path: &Path) -> Result<(NamedTempFile, u64, Sha256)> {
         copy.write_all(&buffer[..count]).map_err(io("make a temporary copy of"))?;
         bytes += count as u64;
     }
-    Ok((copy, bytes, hasher.finish()))
+    Ok((name, bytes, hasher.finish()))
 }
 
 /// Runs the child on `copy` and takes its reply. The limits that the child is under change when it says what it will read.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::record::{Record, SCHEMA};
 use super::schema2;
 use crate::error::{Error, Result};
+use crate::files::sync_folder_of;
 use crate::text::{Mistake, json_problem};
 
 /// A record file that is being written. One writer at a time: the file is locked.
@@ -37,8 +38,7 @@ impl Journal {
         let mut file =
             OpenOptions::new().read(true).append(true).create(true).open(path).map_err(failed("open for writing"))?;
         // The file's name must outlive a power cut too.
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync the folder of"))?;
+        sync_folder_of(path).map_err(failed("sync the folder of"))?;
         file.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => Error::Busy { path: path.into() },
             TryLockError::Error(source) => failed("lock")(source),

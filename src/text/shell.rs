@@ -34,6 +34,8 @@ fn printed(bytes: &[u8]) -> String {
                 '\'' => format += r"'\''",
                 '%' => format += "%%",
                 '\\' => format += r"\\",
+                // Some shells would take it for an option of `printf`.
+                '-' if format.is_empty() => octal(&mut format, b"-"),
                 c if is_hidden(c) => octal(&mut format, c.encode_utf8(&mut [0; 4]).as_bytes()),
                 c => format.push(c),
             }
@@ -59,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_shell_gives_every_word_back() {
-        let words: [&[u8]; 18] = [
+        let words: [&[u8]; 21] = [
             b"plain-0.1_x/y.json",
             b"",
             b"my case.json",
@@ -77,6 +79,9 @@ mod tests {
             "\u{202e}é漢".as_bytes(),
             b"\xff\xfe",
             b"100%",
+            b"-\x1bx",
+            b"--\n",
+            b"-v\xff",
             "a\u{fffe}\u{ffff}b".as_bytes(),
         ];
         for word in words {

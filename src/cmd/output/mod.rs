@@ -12,10 +12,13 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 use anyhow::{Context, anyhow, bail};
+use thiserror::Error;
 
-use crate::cmd::paths::{folder_of, target};
+use crate::cmd::paths::target;
+#[cfg(feature = "hdf5")]
+use crate::files::Name;
+use crate::files::{folder_of, sync_folder_of};
 use staged::Staged;
-pub(crate) use staged::remove_all_and;
 
 /// An output that is ready to be written.
 pub(crate) struct Output {
@@ -45,6 +48,14 @@ enum Old {
     Stays,
 }
 
+/// What could not be put in its place is whole somewhere else.
+#[derive(Debug, Error)]
+#[error("{why}; what was to be written is in {}", .kept.display())]
+pub(crate) struct Misplaced {
+    why: String,
+    pub kept: PathBuf,
+}
+
 impl Output {
     /// Finds out now whether `path` can be written, and sets `bytes` of disk aside where the file system can do that, so that a
     /// full disk is found before the work and not after it. Links are followed; a file that is there keeps its permissions, its owner and
@@ -71,9 +82,12 @@ impl Output {
         self.write_and(Old::Goes, bytes)
     }
 
-    /// As [`write`](Self::write), and keeps what was there before as [`previous`].
-    pub fn write_keeping_previous(self, bytes: &[u8]) -> anyhow::Result<()> {
-        self.write_and(Old::Stays, bytes)
+    /// Puts `bytes` at `path` and keeps what was there before as [`previous`].
+    pub fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+        match Place::of(path, bytes.len() as u64) {
+            Ok(place) => Output { name: path.to_owned(), place }.write_and(Old::Stays, bytes),
+            Err(error) => Err(told_with(error, rescue(bytes)).context(format!("cannot write to {}", path.display()))),
+        }
     }
 
     fn write_and(self, old: Old, bytes: &[u8]) -> anyhow::Result<()> {
@@ -81,20 +95,36 @@ impl Output {
             Place::Stream(mut file) => file.write_all(bytes).map_err(Into::into),
             Place::File(mut staged, target) => match staged.fill(bytes) {
                 Ok(()) => target.put(staged, old),
-                Err(error) => Err(told_with(error, rescue(bytes))),
+                Err(error) => {
+                    // Its own bytes may be those that were lacking.
+                    drop(staged);
+                    Err(told_with(error.into(), rescue(bytes)))
+                }
             },
         };
         written.with_context(|| format!("cannot write to {}", self.name.display()))
     }
 
-    /// Lets `writer` make the file by a name that it is given, then puts it in its place.
+    /// For what can be written by name only: `writer` makes it elsewhere. Where that fails, `otherwise` is kept in its stead.
     #[cfg(feature = "hdf5")]
-    pub fn write_by_name(self, writer: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    pub fn write_by_name(
+        self,
+        writer: impl FnOnce(&Path) -> anyhow::Result<()>,
+        otherwise: impl FnOnce() -> Vec<u8>,
+    ) -> anyhow::Result<()> {
         let context = || format!("cannot write to {}", self.name.display());
         let Place::File(mut staged, target) = self.place else { bail!("{}: it is no file", context()) };
-        writer(staged.path().with_context(context)?)?;
-        staged.file.sync_all().with_context(context)?;
-        target.put(staged, Old::Goes).with_context(context)
+        let made = || -> anyhow::Result<()> {
+            let (file, name) = Name::of_private()?;
+            writer(name.path())?;
+            Ok(staged.fill(file)?)
+        };
+        match made() {
+            Ok(()) => target.put(staged, Old::Goes),
+            // It has the room that was set aside.
+            Err(error) => Err(told_with(error, staged.fill(&otherwise()[..]).and_then(|()| staged.keep()))),
+        }
+        .with_context(context)
     }
 }
 
@@ -128,43 +158,67 @@ impl Target {
     /// Puts a whole file in this place. If that fails, the file stays and the error names it.
     fn put(&self, mut staged: Staged, old: Old) -> anyhow::Result<()> {
         match self.replace(&mut staged, old).or_else(|error| self.overwrite(&mut staged, old, error)) {
-            Ok(()) => Ok(sync_folder(&self.path)?),
+            Ok(()) => Ok(sync_folder_of(&self.path)?),
             Err(error) => Err(told_with(error, staged.keep())),
         }
     }
 
     /// In one step: at every moment there is a whole file, if there was one.
-    fn replace(&self, staged: &mut Staged, old: Old) -> io::Result<()> {
-        if self.has_other_names(old) || !self.is_replaceable {
-            return Err(ErrorKind::Unsupported.into());
+    fn replace(&self, staged: &mut Staged, old: Old) -> anyhow::Result<()> {
+        let beside = (old == Old::Stays).then(|| target(&previous(&self.path))).transpose()?;
+        if !self.is_replaceable || has_other_names(&self.path, beside.as_deref()) {
+            bail!("it cannot be replaced");
         }
         if old == Old::Stays {
-            keep_previous(&self.path, give_second_name)?;
+            self.keep_previous(true)?;
         }
-        staged.rename(&self.path)
+        Ok(staged.rename(&self.path)?)
     }
 
-    /// Other names than the one that it would be kept as, which it has already where an earlier program was ended between two steps.
-    fn has_other_names(&self, old: Old) -> bool {
-        let Ok(here) = self.path.metadata() else { return false };
-        let is_here = |other: fs::Metadata| (other.dev(), other.ino()) == (here.dev(), here.ino());
-        let is_kept = old == Old::Stays && previous(&self.path).symlink_metadata().is_ok_and(is_here);
-        here.nlink() > 1 + u64::from(is_kept)
+    /// Keeps what is here, if anything is, by a second name for it where that `may_be_linked`; there is a file here all the time. The one
+    /// that was kept until now is replaced, or its content is, as any output's.
+    fn keep_previous(&self, may_be_linked: bool) -> anyhow::Result<()> {
+        let Ok(here) = self.path.metadata() else { return Ok(()) };
+        let name = previous(&self.path);
+        let keep = || -> anyhow::Result<()> {
+            let path = target(&name)?;
+            let there = path.metadata().ok();
+            let is_own = there.as_ref().is_none_or(|there| (there.uid(), there.gid()) == (here.uid(), here.gid()));
+            let has_other_names = has_other_names(&path, Some(&self.path));
+            let is_linked = may_be_linked && is_own && !has_other_names;
+            if !is_linked || staged::link_by_name(&self.path, &path).is_err() {
+                let Place::File(mut staged, kept) = Place::of(&path, here.len())? else { bail!("it is no file") };
+                if there.is_none() {
+                    staged.take_after(&here)?;
+                }
+                staged.fill(File::open(&self.path)?)?;
+                let is_replaced = kept.is_replaceable && !has_other_names && staged.rename(&path).is_ok();
+                if !is_replaced {
+                    if there.is_some_and(|there| is_one(&there, &here)) {
+                        bail!("both are names of one file");
+                    }
+                    // Nothing is lost if this fails: what is to be kept is here still.
+                    staged.copy_over(OpenOptions::new().write(true).open(&path)?)?;
+                }
+            }
+            Ok(sync_folder_of(&path)?)
+        };
+        keep().with_context(|| format!("cannot keep the one before as {}", name.display()))
     }
 
     /// The way for a file that is a mount point, or has other names, or an owner who would lose it. `refused` is why it could not be replaced.
-    fn overwrite(&self, staged: &mut Staged, old: Old, refused: io::Error) -> io::Result<()> {
+    fn overwrite(&self, staged: &mut Staged, old: Old, refused: anyhow::Error) -> anyhow::Result<()> {
         if !self.path.exists() {
             return Err(refused);
         }
         if old == Old::Stays {
-            keep_previous(&self.path, copy)?;
+            self.keep_previous(false)?;
         }
         let file = OpenOptions::new().write(true).open(&self.path)?;
         // From here on the new content is nowhere else: not even a signal takes it away.
         let whole = staged.keep()?;
         staged.copy_over(file)?;
-        fs::remove_file(whole)
+        Ok(fs::remove_file(whole)?)
     }
 }
 
@@ -175,28 +229,22 @@ fn rescue(bytes: &[u8]) -> io::Result<PathBuf> {
     staged.keep()
 }
 
-fn told_with(error: io::Error, kept: io::Result<PathBuf>) -> anyhow::Error {
+fn told_with(error: anyhow::Error, kept: io::Result<PathBuf>) -> anyhow::Error {
     match kept {
-        Ok(kept) => anyhow!("{error}; what was to be written is in {}", kept.display()),
-        Err(_) => error.into(),
+        Ok(kept) => Misplaced { why: format!("{error:#}"), kept }.into(),
+        Err(other) => anyhow!("{error:#}; what was to be written could not be kept elsewhere either ({other})"),
     }
 }
 
-/// Keeps what is at `path`, if anything is; there is a file at `path` all the time.
-fn keep_previous(path: &Path, as_other: fn(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
-    if path.exists() { as_other(path, &previous(path)) } else { Ok(()) }
+/// Whether the file at `path` has other names than that and, perhaps, `beside`: an earlier program was ended between two steps.
+fn has_other_names(path: &Path, beside: Option<&Path>) -> bool {
+    let Ok(here) = path.metadata() else { return false };
+    let is_beside = beside.and_then(|other| other.symlink_metadata().ok()).is_some_and(|other| is_one(&here, &other));
+    here.nlink() > 1 + u64::from(is_beside)
 }
 
-/// Where links cannot be had, a copy.
-fn give_second_name(path: &Path, other: &Path) -> io::Result<()> {
-    staged::link_by_name(path, other).or_else(|_| copy(path, other))
-}
-
-fn copy(path: &Path, other: &Path) -> io::Result<()> {
-    let mut staged = Staged::create(folder_of(other))?;
-    staged.take_after(&path.metadata()?)?;
-    staged.fill(File::open(path)?)?;
-    staged.rename(other)
+fn is_one(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
 /// Where the file before the last one is kept.
@@ -204,11 +252,6 @@ pub(crate) fn previous(path: &Path) -> PathBuf {
     let mut name: OsString = target(path).unwrap_or_else(|_| path.to_owned()).into();
     name.push(".previous");
     name.into()
-}
-
-/// A rename is on disk when its folder is.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(folder_of(path))?.sync_all()
 }
 
 #[cfg(test)]
@@ -258,8 +301,7 @@ mod tests {
         // As a program leaves it that was killed between two steps.
         fs::hard_link(&path, previous(&path)).expect("a link");
         let before = path.metadata().expect("it is there").ino();
-        let output = Output::create(&path, 3).expect("the folder is writable");
-        output.write_keeping_previous(b"new").expect("there is room");
+        Output::replace(&path, b"new").expect("there is room");
         assert_ne!(path.metadata().expect("it is there").ino(), before, "it was replaced in one step");
         let contents = [path.clone(), previous(&path)].map(|path| fs::read_to_string(path).expect("it is there"));
         assert_eq!(contents, ["new", "old"]);

@@ -5,12 +5,13 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 
-use crate::cmd::paths::folder_of;
+use crate::cmd::interrupt;
+use crate::files::{Name, folder_of};
 
 /// As a plain `open` would make a file: the umask applies.
 const MODE: u32 = 0o666;
@@ -32,7 +33,7 @@ impl Staged {
 
     fn named(folder: &Path) -> io::Result<Self> {
         let make = |path: &Path| OpenOptions::new().read(true).write(true).create_new(true).mode(MODE).open(path);
-        let (file, name) = Name::of_new(folder, make)?;
+        let (file, name) = new_name(folder, make)?;
         Ok(Staged { file, folder: folder.to_owned(), name: Some(name) })
     }
 
@@ -45,8 +46,13 @@ impl Staged {
         Ok(is_owned)
     }
 
-    /// Sets disk space aside, where the file system can do that.
+    /// Sets disk space aside, where the file system can do that. Refuses more than a file may have.
     pub fn reserve(&self, bytes: u64) -> io::Result<()> {
+        if let Some(most) = getrlimit(Resource::Fsize).current.filter(|&most| most < bytes) {
+            let problem =
+                format!("it may take {bytes} bytes, and a file may have {most} here; raise that limit (ulimit -f)");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
+        }
         match fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, bytes.clamp(1, i64::MAX as u64)) {
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
             Err(error) => Err(error.into()),
@@ -62,15 +68,9 @@ impl Staged {
         self.file.sync_all()
     }
 
-    /// A name for it, for whoever can write by name only. The file that it leads to must stay the same.
-    #[cfg(feature = "hdf5")]
-    pub fn path(&mut self) -> io::Result<&Path> {
-        Ok(&self.name()?.path)
-    }
-
     /// Gives it the name `path`, in place of whatever has it.
     pub fn rename(&mut self, path: &Path) -> io::Result<()> {
-        std::fs::rename(&self.name()?.path, path)
+        std::fs::rename(self.name()?.path(), path)
     }
 
     /// Writes its content over that of `file`, which stays the file that it is.
@@ -85,14 +85,13 @@ impl Staged {
     /// Lets it stay under a name of its own, whatever comes.
     pub fn keep(&mut self) -> io::Result<PathBuf> {
         let name = self.name()?;
-        forget(&name.path);
-        name.is_kept = true;
-        Ok(name.path.clone())
+        name.keep();
+        Ok(name.path().to_owned())
     }
 
     fn name(&mut self) -> io::Result<&mut Name> {
         if self.name.is_none() {
-            self.name = Some(Name::of_new(&self.folder, |path| link(&self.file, path))?.1);
+            self.name = Some(new_name(&self.folder, |path| link(&self.file, path))?.1);
         }
         Ok(self.name.as_mut().expect("it was given one"))
     }
@@ -100,9 +99,9 @@ impl Staged {
 
 /// Gives the file at `path` a second name, in place of whatever has it.
 pub(super) fn link_by_name(path: &Path, other: &Path) -> io::Result<()> {
-    let ((), name) = Name::of_new(folder_of(other), |new| std::fs::hard_link(path, new))?;
+    let ((), name) = new_name(folder_of(other), |new| std::fs::hard_link(path, new))?;
     // Where both are names of one file already this does nothing, and the temporary one goes.
-    std::fs::rename(&name.path, other)
+    std::fs::rename(name.path(), other)
 }
 
 /// None where the system has no such files, or cannot give them a name later: that is tried.
@@ -113,7 +112,7 @@ fn nameless(folder: &Path) -> Option<File> {
         OpenOptions::new().read(true).write(true).mode(MODE).custom_flags(flags).open(folder).ok()
     };
     let probe = open()?;
-    Name::of_new(folder, |path| link(&probe, path)).ok()?;
+    new_name(folder, |path| link(&probe, path)).ok()?;
     open()
 }
 
@@ -137,54 +136,10 @@ fn link(_file: &File, _path: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// A temporary name, gone when this is.
-struct Name {
-    path: PathBuf,
-    is_kept: bool,
-}
-
-impl Name {
-    /// Lets `make` make a file of a name in `folder` that nothing has yet.
-    fn of_new<R>(folder: &Path, mut make: impl FnMut(&Path) -> io::Result<R>) -> io::Result<(R, Self)> {
-        let make = |path: &Path| {
-            // Known before it is there, so that there is no moment at which it could be missed.
-            names().push(path.to_owned());
-            make(path).inspect_err(|_| forget(path))
-        };
-        let made = tempfile::Builder::new().prefix(".layerbench-").suffix(".tmp").make_in(folder, make)?;
-        let (made, path) = made.keep().map_err(|error| error.error)?;
-        Ok((made, Name { path, is_kept: false }))
-    }
-}
-
-impl Drop for Name {
-    fn drop(&mut self) {
-        if !self.is_kept {
-            // It may have been renamed.
-            let _ = std::fs::remove_file(&self.path);
-            forget(&self.path);
-        }
-    }
-}
-
-/// The temporary names that are in use.
-static NAMES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
-
-fn names() -> MutexGuard<'static, Vec<PathBuf>> {
-    NAMES.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn forget(path: &Path) {
-    names().retain(|name| name != path);
-}
-
-/// Removes all temporary files and ends the program, before whoever writes them makes another.
-pub(crate) fn remove_all_and(end: impl FnOnce()) {
-    let names = names();
-    for path in names.iter() {
-        let _ = std::fs::remove_file(path);
-    }
-    end();
+/// A temporary name that a signal takes away, whichever verb this is.
+fn new_name<R>(folder: &Path, make: impl FnMut(&Path) -> io::Result<R>) -> io::Result<(R, Name)> {
+    interrupt::listen()?;
+    Name::of_new(folder, make)
 }
 
 #[cfg(test)]
@@ -195,7 +150,7 @@ mod tests {
     #[test]
     fn a_temporary_name_is_known_as_long_as_it_is_there() {
         let folder = tempfile::tempdir().expect("a folder");
-        let known = || names().iter().filter(|path| path.starts_with(folder.path())).cloned().collect::<Vec<_>>();
+        let known = || crate::files::known_in(folder.path());
         let there =
             || folder.path().read_dir().expect("a folder").map(|e| e.expect("an entry").path()).collect::<Vec<_>>();
         let mut staged = Staged::named(folder.path()).expect("the folder is writable");

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 
-use crate::cmd::paths::{folder_of, is_of_descriptors};
+use crate::cmd::paths::is_of_descriptors;
+use crate::files::folder_of;
 
 /// How long a pipe's reader may take to come. Both are often started at once.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -173,9 +173,9 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
         classes: train_set.classes.clone(),
     };
     let bit_identical = recorded.is_none_or(|recorded| same_arithmetic(recorded, &provenance));
-    // All is read, which a signal simply ends; from here on temporary files are about.
+    // All is read, which a signal simply ends; from here on it asks.
     let interrupt = Interrupt::watch()?;
-    let outputs = Outputs::create::<T>(args, setup)?;
+    let mut outputs = Outputs::create::<T>(args, setup)?;
 
     let (start, costs) = match &setup.resumed {
         Some(resumed) => {
@@ -281,8 +281,9 @@ fn same_arithmetic(before: &Provenance, now: &Provenance) -> bool {
     for (what, before, now) in compared {
         if before != now {
             tell!(
-                "note: the {what} was {before} and is {now}: the costs from here on are not those of an uninterrupted run \
-                 bit for bit"
+                "note: the {what} was {} and is {}: the costs from here on are not those of an uninterrupted run bit for bit",
+                visible(before),
+                visible(now)
             );
             same = false;
         }
@@ -331,9 +332,10 @@ fn announce(
     let done = if done == 0 { String::new() } else { format!(" of which {done} are done,") };
     writeln!(
         out,
-        "training {architecture} on {} ({count} pictures), {test}, {planned} iterations,{done} at rate {rate}; {backend} on \
-         {threads} in {scalar}",
-        visible(source)
+        "training {architecture} on {} ({count} pictures), {}, {planned} iterations,{done} at rate {rate}; {} on {threads} in {scalar}",
+        visible(source),
+        visible(test),
+        visible(backend)
     )?;
     out.flush()
 }

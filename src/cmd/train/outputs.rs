@@ -7,7 +7,7 @@ use anyhow::bail;
 use super::Args;
 use super::setup::Setup;
 use super::training_file;
-use crate::cmd::output::{Output, previous};
+use crate::cmd::output::{Misplaced, Output, previous};
 use crate::cmd::paths::Paths;
 use crate::network::Parameters;
 use crate::report::plot;
@@ -21,6 +21,8 @@ pub(super) struct Outputs {
     plot: Option<(Output, plot::Format)>,
     model: Option<(Output, bool)>,
     pub checkpoint: Option<PathBuf>,
+    /// The last checkpoint that could not be put in its place: of a run's many, one is left.
+    misplaced: Option<PathBuf>,
 }
 
 impl Outputs {
@@ -53,11 +55,11 @@ impl Outputs {
             Some(path) => Some((Output::create(path, model_bytes)?, false)),
             None => None,
         };
-        Ok(Outputs { costs, plot, model, checkpoint })
+        Ok(Outputs { costs, plot, model, checkpoint, misplaced: None })
     }
 
     pub fn write_checkpoint<T: Scalar>(
-        &self,
+        &mut self,
         provenance: &Provenance,
         parameters: &Parameters<T>,
         costs: &[f64],
@@ -67,7 +69,15 @@ impl Outputs {
         let provenance = Provenance { iterations: costs.len(), ..provenance.clone() };
         let model = Model { provenance, parameters: parameters.clone() };
         let bytes = Checkpoint { model, planned, costs: costs.to_vec() }.to_bytes();
-        Output::create(path, bytes.len() as u64)?.write_keeping_previous(&bytes)
+        let written = Output::replace(path, &bytes);
+        let kept = written.as_ref().err().and_then(|error| error.downcast_ref::<Misplaced>()).map(|it| it.kept.clone());
+        // One that could not be kept at all leaves the last that was.
+        if (written.is_ok() || kept.is_some())
+            && let Some(before) = std::mem::replace(&mut self.misplaced, kept)
+        {
+            let _ = std::fs::remove_file(before);
+        }
+        written
     }
 
     /// Writes costs, picture and model. One that fails does not take the others with it.
@@ -77,7 +87,8 @@ impl Outputs {
         let model = self.model.map_or(Ok(()), |(output, is_hdf5)| {
             #[cfg(feature = "hdf5")]
             if is_hdf5 {
-                return output.write_by_name(|path| Ok(crate::store::write_hdf5(&model, path)?));
+                let writer = |path: &Path| Ok(crate::store::write_hdf5(&model, path)?);
+                return output.write_by_name(writer, || model.to_bytes());
             }
             let _ = is_hdf5;
             output.write(&model.to_bytes())
