@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::scalar::ScalarKind;
-use crate::text::visible;
+use crate::text::{Mistake, visible};
 
 /// Shorthand for results of this library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -292,4 +292,12 @@ fn place(names: &[(&str, &String)]) -> String {
         .map(|(what, name)| format!("{what} `{}`", visible(name)))
         .collect();
     if known.is_empty() { String::new() } else { known.join(", ") + ": " }
+}
+
+impl Mistake {
+    /// As the error of a file.
+    pub(crate) fn of(self, file: &str) -> Error {
+        let Mistake { line, column, problem } = self;
+        Error::Syntax { file: file.into(), line, column, problem }
+    }
 }

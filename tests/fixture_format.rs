@@ -141,3 +141,20 @@ fn printed_may_stand_for_expected() {
     let cases = parse("f.json", &file(&printed)).expect("well-formed");
     assert!(cases[0].expected.is_empty() && cases[0].printed.len() == 1);
 }
+
+/// Of two expectations the last would count, and the case would pass whatever the first says.
+#[test]
+fn no_key_may_stand_twice() {
+    let case = r#""name": "c", "function": "sigmoid", "inputs": {"Z": [[0.0]]}, "expected": {"A": [[0.5]]}"#;
+    for text in [
+        format!(r#"{{"format": 1, "cases": [{{{case}, "expected": {{"A": [[9]]}}}}]}}"#),
+        format!(r#"{{"format": 1, "cases": [], "cases": [{{{case}}}]}}"#),
+        format!(
+            r#"{{"format": 1, "cases": [{{{}}}]}}"#,
+            case.replace(r#"{"A": [[0.5]]}"#, r#"{"A": [[9]], "A": [[0.5]]}"#)
+        ),
+    ] {
+        let error = layerbench::verify::fixture::parse("f.json", &text).expect_err("a key stands twice").to_string();
+        assert!(error.contains("stands here twice") && error.contains("f.json, line 1, column "), "{error}");
+    }
+}

@@ -78,6 +78,21 @@ fn spellings(folder: &Folder, file: &Path) -> [PathBuf; 4] {
     ]
 }
 
+/// The table would be written over the records.
+#[test]
+fn records_do_not_go_where_the_table_goes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["/dev/stdout", "/proc/self/fd/1"] {
+        let out = std::fs::File::create(folder.path().join("out")).expect("the folder is writable");
+        let args =
+            ["measure", "-w", "planar", "-m", "forward", "-e", "naive", "-s", "f64", "--rounds", "1", "-o", name];
+        let program = env!("CARGO_BIN_EXE_layerbench");
+        let run = std::process::Command::new(program).args(args).stdout(out).output().expect("it was built");
+        assert_eq!(run.status.code(), Some(2), "{name}: {}", String::from_utf8_lossy(&run.stderr));
+        assert_eq!(std::fs::metadata(folder.path().join("out")).expect("it is there").len(), 0, "{name}");
+    }
+}
+
 #[test]
 fn an_output_is_never_an_input() {
     let folder = Folder::new();

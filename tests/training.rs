@@ -440,3 +440,26 @@ fn a_closed_pipe_costs_neither_files_nor_the_verdict() {
     assert_eq!(run(&[&verify[..], &["--output", text(&report)]].concat()), Some(1));
     assert!(report.exists());
 }
+
+/// What cannot be had is refused in words before anything is allocated: an allocation that is refused ends the program.
+#[test]
+fn a_network_beyond_the_memory_is_refused() {
+    let script = "ulimit -v 2000000; exec \"$0\" train --backend naive --arch 12288,20000,1 --iterations 1";
+    let output = std::process::Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_layerbench")])
+        .output()
+        .expect("it runs");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("MB of memory"), "{told}");
+}
+
+/// The cost that became NaN is the news, not the picture that cannot be drawn of it.
+#[test]
+fn a_divergence_is_told_although_nothing_can_be_drawn() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let plot = folder.path().join("costs.svg");
+    let args = ["train", "--backend", "naive", "--arch", "12288,2,1", "--iterations", "3", "--lr", "1e300", "--plot"];
+    let mut command = assert_cmd::Command::cargo_bin("layerbench").expect("it was built");
+    command.args(args).arg(&plot).assert().code(2).stderr(predicates::str::contains("the cost became"));
+}

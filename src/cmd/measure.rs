@@ -11,7 +11,7 @@ use regex_lite::Regex;
 use crate::backend::Registry;
 use crate::cmd::interrupt::Interrupt;
 use crate::cmd::measuring::{Run, deadline, parse_seconds, program, verdict};
-use crate::cmd::paths::Paths;
+use crate::cmd::paths::{Paths, is_own_descriptor};
 use crate::cmd::{Verdict, cores, expect_sane_threads, tell};
 use crate::compare::Results;
 use crate::machine::{Depth, Facts, Roofline};
@@ -116,6 +116,9 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
 
     let node = node(args.node.as_deref())?;
     Paths::default().reads("--workloads", &args.workloads).writes("--output", [path]).check()?;
+    if is_own_descriptor(path) {
+        bail!("{}: the table goes there too; name a file for the records", path.display());
+    }
     let (mut journal, mut records) = Journal::open(path)?;
     if journal.torn() > 0 {
         tell!(

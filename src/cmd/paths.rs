@@ -62,7 +62,7 @@ impl Paths {
         self.named.extend(paths.into_iter().map(|path| {
             let path = path.as_ref().to_owned();
             // /dev/stdout as an output is written to where it stands, file or not.
-            let is_own = is_written && target(&path).is_ok_and(|target| is_of_descriptors(folder_of(&target)));
+            let is_own = is_written && is_own_descriptor(&path);
             Named { option, identity: identity(&path).filter(|_| !is_own), path, is_written }
         }));
         self
@@ -145,6 +145,11 @@ pub(crate) fn target(path: &Path) -> io::Result<PathBuf> {
         }
     }
     Err(rustix::io::Errno::LOOP.into())
+}
+
+/// Whether a path leads to one of this process's own descriptors, such as /dev/stdout.
+pub(crate) fn is_own_descriptor(path: &Path) -> bool {
+    target(path).is_ok_and(|target| is_of_descriptors(folder_of(&target)))
 }
 
 /// Whether `folder`, without links in it, holds the descriptors of a process.

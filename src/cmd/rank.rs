@@ -63,6 +63,9 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, screen: Screen) -> anyhow::R
         tell!("note: {backend} was measured with several libraries or kernels: {libraries}");
     }
     let rankings = rank(&results);
+    if results.cells().iter().all(|record| record.measured().is_none()) {
+        bail!("none of the {} cells could be measured; `rank --cells` shows why", results.cells().len());
+    }
     let Some(overall) = rankings.first() else {
         bail!(
             "no cell was measured by all backends and thread counts in the records; narrow them with -e, -w, -m, -s or -t"

@@ -91,6 +91,7 @@ impl Results {
         let Some(first) = cell.measured() else { return Vec::new() };
         let is_twin = |other: &&CellRecord| other.child == Child::Twin && same(cell, other) && same_rounds(cell, other);
         let twins = self.further.iter().filter(is_twin).filter_map(CellRecord::measured);
+        let twins = twins.filter(|twin| twin.data_sha256 == first.data_sha256);
         [first].into_iter().chain(twins).collect()
     }
 }

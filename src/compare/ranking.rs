@@ -144,7 +144,8 @@ impl Contender {
 }
 
 fn competes(a: &CellRecord, b: &CellRecord) -> bool {
-    a.cell.competes_with(&b.cell) && a.cold_cache == b.cold_cache && a.host() == b.host()
+    let data = |record: &CellRecord| record.measured().map(|measured| measured.data_sha256.clone());
+    a.cell.competes_with(&b.cell) && a.cold_cache == b.cold_cache && a.host() == b.host() && data(a) == data(b)
 }
 
 /// Cells that compete, one of each contender.

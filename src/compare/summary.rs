@@ -46,7 +46,9 @@ impl Summary {
             Some((roofline.peak(cell.scalar, threads)?, bandwidth))
         });
         let limit = limit.map(|(peak, bandwidth)| peak.min(bandwidth * flops / bytes));
-        let sum = |times: fn(&Measured) -> &[u64]| children.iter().flat_map(|child| times(child)).sum::<u64>() as f64;
+        let sum = |times: fn(&Measured) -> &[u64]| {
+            children.iter().flat_map(|child| times(child)).map(|&ns| ns as f64).sum::<f64>()
+        };
         let deviations = children.iter().map(|child| median_deviation(&per_pass(child)));
         Summary {
             time_ns,

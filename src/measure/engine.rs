@@ -1,36 +1,16 @@
 //! The measuring engine: runs cells that compete in rounds of balanced order, one parked child each, and in the same rounds reads the
 //! limits that they are held against. It keeps no files and judges nothing.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::cell::Cell;
 use super::gauges::Gauge;
 use super::order;
 use super::process::Child;
-use super::protocol::{Cause, Failure, Prepared, Reply, Request, Sample, Subject, Task};
+use super::protocol::{Failure, Prepared, Reply, Request, Sample, Subject, Task};
 use super::record::{Child as ChildKind, Limits, Measured, Outcome};
-
-/// How a run measures.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The executable whose children are measured; it must answer to this library's command line.
-    pub program: PathBuf,
-    /// Samples of each cell.
-    pub rounds: usize,
-    /// How long a sample should take, about; a pass that takes longer is a sample.
-    pub sample: Duration,
-    /// How long a child may take to get ready, or for a sample.
-    pub timeout: Duration,
-    /// Bytes to write before each sample, for cold caches; more than the last-level cache has.
-    pub flush_bytes: Option<usize>,
-    /// When the run must end.
-    pub deadline: Option<Instant>,
-    /// Set from outside to end the run after the sample that is being taken.
-    pub stop: Arc<AtomicBool>,
-}
+pub use super::settings::Settings;
 
 /// The fewest rounds that give an interval for a median; a group that the deadline cuts below is not kept.
 pub const FEWEST_ROUNDS: usize = 6;
@@ -182,7 +162,7 @@ impl Measurer {
             if (was_stopped || child.was_stopped()) && !self.is_over() {
                 continue;
             }
-            let Reply::Ready(prepared) = reply else { return Err(unexpected(&reply)) };
+            let Reply::Ready(prepared) = reply else { return Err(reply.unexpected()) };
             let samples = Vec::with_capacity(self.settings.rounds);
             return Ok(Contender { cell, kind, start, prepared, samples, child: Ok(child) });
         }
@@ -199,7 +179,7 @@ impl Measurer {
             let (mut child, _) = Child::start(&self.settings.program, cell, self.settings.timeout)?;
             match child.ask(&request, "verification", self.settings.timeout)? {
                 Reply::Verified => Ok(()),
-                other => Err(unexpected(&other)),
+                other => Err(other.unexpected()),
             }
         };
         let verdict = ask(Request::Verify(subject.clone()));
@@ -216,7 +196,7 @@ impl Contender<'_> {
                 // The run was stopped meanwhile (Ctrl-Z): what the clock showed is no time of a pass.
                 Ok(Reply::Sampled(_)) if child.was_stopped() && !is_over() => {}
                 Ok(Reply::Sampled(sample)) => return self.samples.push(sample),
-                Ok(other) => break unexpected(&other),
+                Ok(other) => break other.unexpected(),
                 Err(failure) => break failure,
             }
         };
@@ -228,7 +208,7 @@ impl Contender<'_> {
         let last = child.and_then(|mut child| child.ask(&Request::Finish, "its end", timeout));
         let peak_memory_bytes = match last {
             Ok(Reply::Finished { peak_memory_bytes }) => peak_memory_bytes,
-            Ok(other) => return Outcome::Failed(unexpected(&other)),
+            Ok(other) => return Outcome::Failed(other.unexpected()),
             Err(failure) => return Outcome::Failed(failure),
         };
         let Prepared { library, threads_got, data_sha256, open_ns, plan_ns, first_ns, repeats } = prepared;
@@ -251,10 +231,6 @@ impl Contender<'_> {
     }
 }
 
-pub(super) fn unexpected(reply: &Reply) -> Failure {
-    Failure { cause: Cause::Protocol, message: format!("it answered {reply:?}, which nobody had asked for") }
-}
-
 fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64)
 }
@@ -262,9 +238,11 @@ fn unix_ms() -> u64 {
 #[cfg(all(test, unix))]
 mod tests {
     use std::num::NonZeroUsize;
+    use std::sync::Arc;
 
     use super::*;
     use crate::measure::FirstLayer;
+    use crate::measure::protocol::Cause;
     use crate::scalar::ScalarKind;
     use crate::workload::{Phase, Workload};
 

@@ -5,10 +5,10 @@ use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
 use super::cell::Cell;
-use super::engine::{Settings, unexpected};
 use super::process::Child;
 use super::protocol::{Failure, GaugeTask, Reply, Request};
 use super::record::Limits;
+use super::settings::Settings;
 
 /// A child and what it has read.
 pub(super) struct Gauge {
@@ -40,7 +40,7 @@ impl Gauge {
         let child = Child::start(&settings.program, cell, settings.timeout).and_then(|(mut child, _)| {
             match child.ask(&Request::Gauge(task), "the preparation of a gauge", settings.timeout)? {
                 Reply::GaugeReady => Ok(child),
-                other => Err(unexpected(&other)),
+                other => Err(other.unexpected()),
             }
         });
         let limits = Limits { scalar, threads, bytes_per_thread, peak_gflops: Vec::new(), gb_per_s: Vec::new() };
@@ -55,7 +55,7 @@ impl Gauge {
                 self.limits.peak_gflops.push(limit.peak_gflops);
                 self.limits.gb_per_s.push(limit.gb_per_s);
             }
-            Ok(other) => self.child = Err(unexpected(&other)),
+            Ok(other) => self.child = Err(other.unexpected()),
             Err(failure) => self.child = Err(failure),
         }
     }

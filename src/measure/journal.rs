@@ -110,11 +110,14 @@ pub fn line(record: &Record) -> String {
 }
 
 /// The text less a last line that a killed run left unfinished: it has no end, and would be a record if it went on. Any other last line is
-/// looked at like the rest: one that only lacks its line's end is whole, and what never was a record is an error.
+/// looked at like the rest: one that only lacks its line's end is whole, and what never was a record is an error. Where it is the first line too,
+/// it must be long enough to be known for ours.
 fn without_torn_end(text: &[u8]) -> &[u8] {
     let start = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
     let (whole, last) = text.split_at(start);
-    let is_start_of = |begin: &[u8]| last.iter().zip(begin).all(|(found, wanted)| found == wanted);
+    let is_start_of = |begin: &[u8]| {
+        last.iter().zip(begin).all(|(found, wanted)| found == wanted) && (start > 0 || last.len() >= begin.len())
+    };
     let goes_on = |last: &[u8]| serde_json::from_slice::<IgnoredAny>(last).is_err_and(|error| error.is_eof());
     // Cut behind its point or sign a number is no number, whatever comes.
     let is_torn = || goes_on(last) || goes_on(&[last, b"0"].concat());
@@ -122,7 +125,8 @@ fn without_torn_end(text: &[u8]) -> &[u8] {
 }
 
 /// How lines begin that this program writes, and those of schema 2. Nowhere else in them it stands like this.
-const BEGINNINGS: [&str; 2] = ["{\"schema\":", "{\"kind\":"];
+const BEGINNINGS: [&str; 3] =
+    ["{\"schema\":3,\"kind\":\"", "{\"kind\":\"machine\",\"schema\":2,", "{\"kind\":\"cell\",\"schema\":2,"];
 
 /// What every version of the format has.
 #[derive(Deserialize)]
@@ -159,6 +163,9 @@ fn what_it_seems(text: &[u8], error: &serde_json::Error) -> String {
     let find = |part: &str| text.windows(part.len()).skip(1).position(|window| window == part.as_bytes());
     let second = BEGINNINGS.iter().filter_map(|begin| find(begin)).min().map(|place| place + 2);
     let is_whole = |end: usize| serde_json::from_slice::<IgnoredAny>(&text[..end]).is_ok();
+    if [&b"\xff\xfe"[..], b"\xfe\xff", b"\xef\xbb\xbf"].iter().any(|mark| text.starts_with(mark)) {
+        return "it is no record: it begins with a byte order mark; save the file as UTF-8 without one".into();
+    }
     match (text.iter().filter(|&&byte| byte == 0).count(), second) {
         (nuls @ 1.., _) => format!(
             "it is no record: {nuls} of its {} bytes are NUL, as a crash or a network file system leaves them; what stood there is lost: delete \

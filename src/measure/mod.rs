@@ -22,6 +22,7 @@ mod protocol;
 mod quiet;
 pub mod record;
 mod schema2;
+mod settings;
 pub mod statistics;
 
 pub use cell::{Cell, Filter, FirstLayer, cells, groups};

@@ -81,6 +81,13 @@ pub(super) enum Reply {
     Failed(Failure),
 }
 
+impl Reply {
+    /// What an answer means that nobody had asked for.
+    pub(super) fn unexpected(&self) -> Failure {
+        Failure { cause: Cause::Protocol, message: format!("it answered {self:?}, which nobody had asked for") }
+    }
+}
+
 /// What is known before the first sample. The fields end up in the record, where they are documented.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

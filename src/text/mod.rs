@@ -4,11 +4,13 @@
 mod escape;
 mod json;
 mod shell;
+mod unique;
 mod utf8;
 
 pub(crate) use escape::{visible, visible_lines};
 pub(crate) use json::json_problem;
 pub(crate) use shell::{shell_option, shell_word};
+pub(crate) use unique::Unique;
 pub(crate) use utf8::utf8;
 
 /// A mistake in a text, and where.
@@ -28,11 +30,5 @@ impl Mistake {
         let before = &text[..text.floor_char_boundary(byte)];
         let start = before.rfind('\n').map_or(0, |end| end + 1);
         Mistake { line: before.matches('\n').count() + 1, column: before[start..].chars().count() + 1, problem }
-    }
-
-    /// As the error of a file.
-    pub fn of(self, file: &str) -> crate::Error {
-        let Mistake { line, column, problem } = self;
-        crate::Error::Syntax { file: file.into(), line, column, problem }
     }
 }

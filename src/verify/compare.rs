@@ -209,7 +209,11 @@ pub fn judge_case<T: Scalar>(case: &Case, got: &Outputs) -> Comparison {
         }
         // A wrong digit in the file must not hide behind `f32`.
         let truth = reference::outputs::<f64>(&case.call);
-        judge_fixture(case, OF_FILE, |name| &truth[name].value, &mut all);
+        let mut of_file = Comparison::default();
+        judge_fixture(case, OF_FILE, |name| &truth[name].value, &mut of_file);
+        // What the file expects is what may be too many zeros.
+        (all.numbers, all.zeros) = (0, 0);
+        all.absorb(of_file);
     }
     if matches!(case.call, Call::Initialize { .. }) {
         // No backend computes these: parameters that start as zero are what was asked for.

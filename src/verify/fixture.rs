@@ -15,7 +15,7 @@ use super::reference::{self, Bounded};
 use super::{Outputs, printed};
 use crate::error::{Error, Result};
 use crate::layer::Activation;
-use crate::text::{json_problem, utf8};
+use crate::text::{Unique, json_problem, utf8};
 
 /// Larger files are refused.
 pub(crate) const MAX_BYTES: u64 = 64 << 20;
@@ -112,7 +112,8 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Case>> {
 }
 
 fn parse_json(file: &str, text: &str) -> Result<Value> {
-    serde_json::from_str(text).map_err(|error| json_problem(text, &error).of(file))
+    let Unique(document) = serde_json::from_str(text).map_err(|error| json_problem(text, &error).of(file))?;
+    Ok(document)
 }
 
 fn parse_document(file: &str, document: Value) -> Result<Vec<Case>> {

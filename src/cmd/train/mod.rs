@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::backend::Registry;
 use crate::cmd::interrupt::Interrupt;
+use crate::cmd::verdict::tell_error;
 use crate::cmd::{Format, Verdict, cores, expect_sane_threads, pictures, tell};
 use crate::data::{PictureSet, Sha256, Split};
 use crate::error::Error;
@@ -177,6 +178,7 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
     let interrupt = Interrupt::watch()?;
     let mut outputs = Outputs::create::<T>(args, setup)?;
 
+    expect_memory::<T>(setup, train_set.len())?;
     let (start, costs) = match &setup.resumed {
         Some(resumed) => {
             let checkpoint = resumed.checkpoint::<T>()?;
@@ -225,15 +227,31 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
         Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&summary)?)?,
     }
     out.flush()?;
+    if let End::Diverged { iteration, cost } = outcome.end {
+        // That is the news; a file that could not be made for want of costs is told beside it.
+        written.unwrap_or_else(|error| tell_error(&error));
+        return Err(Error::Diverged { what: "the cost", value: cost, iteration }.into());
+    }
     written?;
     if let Some(error) = checkpoint_failure {
         return Err(error.context("the last checkpoint could not be written"));
     }
     match outcome.end {
         End::Finished => Ok(Verdict::Fine),
-        End::Stopped => Ok(Verdict::Interrupted),
-        End::Diverged { iteration, cost } => Err(Error::Diverged { what: "the cost", value: cost, iteration }.into()),
+        End::Stopped | End::Diverged { .. } => Ok(Verdict::Interrupted),
     }
+}
+
+/// Refuses now what would end the program at its first allocation that is refused: of parameters, gradients and activations.
+fn expect_memory<T: Scalar>(setup: &Setup, pictures: usize) -> Result<(), Error> {
+    // The start, the network's own, their gradients, and what a checkpoint copies; Z, A and dA of each layer.
+    const COPIES: usize = 4;
+    let of_layer = |pair: &[usize]| {
+        COPIES.saturating_mul(pair[1]).saturating_mul(pair[0] + 1).saturating_add(pair[1].saturating_mul(3 * pictures))
+    };
+    let numbers = setup.architecture.dims().windows(2).map(of_layer).fold(0, usize::saturating_add);
+    let bytes = numbers.saturating_add(setup.architecture.inputs() * pictures).saturating_mul(size_of::<T>());
+    Vec::<u8>::new().try_reserve_exact(bytes).map_err(|_| Error::refused_memory(bytes))
 }
 
 /// The file of the training pictures. A resumed run takes them from where it took them before.

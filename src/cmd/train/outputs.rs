@@ -32,7 +32,9 @@ impl Outputs {
         let model_bytes = (weights * size_of::<T>() + 4096) as u64;
         // A line holds an iteration and up to 17 digits.
         let costs_bytes = (setup.planned as u64).saturating_mul(32);
-        let is_hdf5 = |path: &Path| path.extension().is_some_and(|ending| ending == "h5" || ending == "hdf5");
+        let is_hdf5 = |path: &Path| {
+            path.extension().is_some_and(|ending| ["h5", "hdf5"].iter().any(|known| ending.eq_ignore_ascii_case(known)))
+        };
         if cfg!(not(feature = "hdf5")) && args.save.as_deref().is_some_and(is_hdf5) {
             bail!("this build cannot write HDF5; save to a .safetensors file, or build with the `hdf5` feature");
         }
