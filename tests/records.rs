@@ -26,6 +26,12 @@ fn cut_anywhere_a_file_keeps_its_whole_lines() {
         // A line that lacks nothing but its end is whole.
         let cut = text[..end].iter().chain(text[end..].first().filter(|&&byte| byte == b'\n'));
         let whole = cut.filter(|&&byte| byte == b'\n').count();
+        // So little of a first line may be anybody's.
+        let known = r#"{"schema":3,"kind":""#.len();
+        if (1..known).contains(&end) {
+            assert!(read(&text[..end]).is_err(), "cut at {end}");
+            continue;
+        }
         let found = read(&text[..end]).unwrap_or_else(|error| panic!("cut at {end}: {error}"));
         assert_eq!(found, records[..whole], "cut at {end}");
     }

@@ -151,8 +151,10 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
     }
     let is_ours = |record: &CellRecord| record.is_of(&record.cell, args.cold_cache, host);
     // A run that was stopped between its last cells and their echoes lacks these only: of the cells that are asked for.
-    let is_wanted = |record: &CellRecord| !missing.is_empty() || wanted.contains(&record.cell);
-    let earlier = Earlier::of(&records, |record| is_ours(record) && is_wanted(record));
+    let mut earlier = Earlier::of(&records, is_ours);
+    if missing.is_empty() {
+        earlier.retain(|cell| wanted.contains(cell));
+    }
     if missing.is_empty() && earlier.lacks_echoes() {
         tell!("some were to be measured once more at other times, and the run was stopped before: making up for that");
     }

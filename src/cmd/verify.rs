@@ -82,13 +82,11 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     let entries = chosen(registry, &args.backends)?;
     let missing = missing(args, registry)?;
     args.threads.iter().try_for_each(|&threads| expect_sane_threads(threads))?;
-    let (suite, fixtures) = suite(args)?;
-    let stdin = args.fixtures.iter().filter(|path| input::is_stdin(path)).map(|path| input::file(path));
-    Paths::default()
-        .reads("--fixtures", fixtures)
-        .reads("--fixtures", stdin)
-        .writes("--output", &args.output)
-        .check()?;
+    let given = args.fixtures.iter().map(|path| input::file(path));
+    Paths::default().reads("--fixtures", given).writes("--output", &args.output).check()?;
+    // And those that are in folders.
+    let (suite, files) = suite(args)?;
+    Paths::default().reads("--fixtures", files).writes("--output", &args.output).check()?;
     let output = args.output.as_deref().map(|path| Output::create(path, 0)).transpose()?;
     // Where the report goes to standard output in another format, text must not.
     let as_text = args.format == Format::Text || args.output.is_some();

@@ -104,6 +104,11 @@ impl Earlier {
         Earlier { cells, echo_times: times.map(|times| times.len()) }
     }
 
+    /// Lets only these cells echo. The echoes that have come count all the same.
+    pub fn retain(&mut self, may_echo: impl FnMut(&Cell) -> bool) {
+        self.cells.retain(may_echo);
+    }
+
     /// Whether echoes have come at too few times, and can still come.
     pub fn lacks_echoes(&self) -> bool {
         let lacks = |several: usize| {

@@ -1,5 +1,6 @@
 //! The files of a run: costs, picture, model, checkpoints.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
@@ -108,6 +109,8 @@ impl Outputs {
 /// All paths of a run. `--resume F` goes on writing to F; what else is read stays as it is.
 pub(super) fn paths(args: &Args, setup: &Setup) -> Paths {
     let checkpoint = checkpoint(args);
+    // A run that was killed between two steps leaves two names of one checkpoint; the next one makes two files of them.
+    let before = checkpoint.map(|path| (path, previous(path))).filter(|(path, before)| !is_one_file(path, before));
     Paths::default()
         .reads("--train", training_file(args, setup))
         .reads("--test", &args.test)
@@ -116,8 +119,13 @@ pub(super) fn paths(args: &Args, setup: &Setup) -> Paths {
         .writes("--plot", &args.plot)
         .writes("--save", &args.save)
         .writes("--checkpoint", checkpoint)
-        .writes("the checkpoint before the last", checkpoint.map(previous))
+        .writes("the checkpoint before the last", before.map(|(_, before)| before))
         .allow("--checkpoint", "--resume")
+}
+
+fn is_one_file(a: &Path, b: &Path) -> bool {
+    let numbers = |path: &Path| path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()));
+    numbers(a).is_some() && numbers(a) == numbers(b)
 }
 
 fn checkpoint(args: &Args) -> Option<&Path> {
