@@ -58,18 +58,10 @@ impl Run<'_> {
                 children.extend(pairs.echoes());
             }
             // The bar is drawn when something has happened, never by a clock: that would take time from whoever is sampled.
-            let mut watch = |event: Event<'_>| {
-                match event {
+            let mut watch = |event: Event<'_>| match event {
                 Event::Preparing(cell) => bar.set_message(cell.to_string()),
                 Event::Done(units) => bar.inc(units),
-                Event::NoLimit(failure) => bar.suspend(|| {
-                    tell!(
-                        "warning: the machine's limits could not be read beside these cells: {}\n         -> their share of the roofline \
-                         comes from what was measured before the first cell",
-                        failure.message
-                    );
-                }),
-            }
+                Event::NoLimit(failure) => bar.suspend(|| no_limit(&failure.message)),
             };
             let Rounds { finished: done, limits, in_time } = measurer.measure(&children, &mut watch);
             let record = |Finished { cell, child, started_unix_ms, outcome }| CellRecord {
@@ -111,6 +103,11 @@ impl Run<'_> {
         bar.finish_and_clear();
         Ok(cells.len() - finished)
     }
+}
+
+fn no_limit(reason: &str) {
+    tell!("warning: the machine's limits could not be read beside these cells: {reason}");
+    tell!("         -> their share of the roofline comes from what was measured before the first cell");
 }
 
 /// What is said of a child that is through: of each cell, and of a further child where it failed.

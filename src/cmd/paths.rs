@@ -104,6 +104,11 @@ impl Paths {
     }
 }
 
+/// Whether two paths lead to one file.
+pub(crate) fn are_one(a: &Path, b: &Path) -> bool {
+    identity(a).is_some_and(|one| Some(one) == identity(b))
+}
+
 /// None for what takes any number of outputs, and where there is no telling: opening it will say why.
 fn identity(path: &Path) -> Option<Identity> {
     if let Ok(metadata) = fs::metadata(path) {

@@ -1,6 +1,5 @@
 //! The files of a run: costs, picture, model, checkpoints.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
@@ -9,7 +8,7 @@ use super::Args;
 use super::setup::Setup;
 use super::training_file;
 use crate::cmd::output::{Misplaced, Output, previous};
-use crate::cmd::paths::Paths;
+use crate::cmd::paths::{Paths, are_one};
 use crate::network::Parameters;
 use crate::report::plot;
 use crate::scalar::Scalar;
@@ -110,7 +109,7 @@ impl Outputs {
 pub(super) fn paths(args: &Args, setup: &Setup) -> Paths {
     let checkpoint = checkpoint(args);
     // A run that was killed between two steps leaves two names of one checkpoint; the next one makes two files of them.
-    let before = checkpoint.map(|path| (path, previous(path))).filter(|(path, before)| !is_one_file(path, before));
+    let before = checkpoint.map(|path| (path, previous(path))).filter(|(path, before)| !are_one(path, before));
     Paths::default()
         .reads("--train", training_file(args, setup))
         .reads("--test", &args.test)
@@ -121,11 +120,6 @@ pub(super) fn paths(args: &Args, setup: &Setup) -> Paths {
         .writes("--checkpoint", checkpoint)
         .writes("the checkpoint before the last", before.map(|(_, before)| before))
         .allow("--checkpoint", "--resume")
-}
-
-fn is_one_file(a: &Path, b: &Path) -> bool {
-    let numbers = |path: &Path| path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()));
-    numbers(a).is_some() && numbers(a) == numbers(b)
 }
 
 fn checkpoint(args: &Args) -> Option<&Path> {
