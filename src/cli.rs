@@ -57,9 +57,9 @@ enum Verb {
     Completions(cmd::completions::Args),
     /// Prints the manual, or writes its pages into a folder
     Man(cmd::man::Args),
-    /// What `measure` starts its children with
-    #[command(name = crate::measure::CHILD_VERB, hide = true)]
-    MeasureCell,
+    /// What children are started with that compute
+    #[command(name = child::VERB, hide = true)]
+    Serve,
 }
 
 /// Runs the program's arguments over the backends of `registry`: every verb works for all of them.
@@ -77,7 +77,8 @@ enum Verb {
 /// ```
 pub fn main_with(registry: Registry) -> ExitCode {
     child::survive_large_files();
-    let mut out = UntilClosed(Some(io::stdout().lock()));
+    // Not locked: a backend that prints in this process would wait for ever.
+    let mut out = UntilClosed(Some(io::stdout()));
     ExitCode::from(run_on(Screen::of_stdout(), &registry, std::env::args_os(), &mut out))
 }
 
@@ -131,7 +132,7 @@ fn run_on(
         Some(Verb::Plot(args)) => cmd::plot::run(&args, out),
         Some(Verb::Completions(args)) => cmd::completions::run(&args, &command(), registry, out),
         Some(Verb::Man(args)) => cmd::man::run(&args, command(), out),
-        Some(Verb::MeasureCell) => cmd::measure_cell::run(registry),
+        Some(Verb::Serve) => cmd::serve::run(registry),
     };
     let outcome = outcome.and_then(|verdict| verdict.despite(out.flush().map_err(Into::into)));
     match outcome {

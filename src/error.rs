@@ -87,6 +87,30 @@ pub enum Error {
         reason: String,
     },
 
+    /// A backend's process gave no answer.
+    #[error("the process of backend `{name}` on {threads} threads is lost: {why}")]
+    Lost {
+        /// The backend.
+        name: String,
+        /// On how many threads it was to compute.
+        threads: usize,
+        /// How it ended, and its last words.
+        why: String,
+        /// Whether it was ended for want of an answer.
+        late: bool,
+    },
+
+    /// What a backend's process reported as an error.
+    #[error("{0}")]
+    Told(String),
+
+    /// A backend changed memory that is no output.
+    #[error("memory that is no output was changed: {what}, or what lies beside it")]
+    Trespass {
+        /// The argument that it lies in or beside, in the notebook's notation.
+        what: &'static str,
+    },
+
     /// An architecture that no network can have.
     #[error("layer sizes {found}: {problem}")]
     Architecture {

@@ -35,6 +35,7 @@
 
 #![warn(missing_docs)]
 
+mod allocator;
 pub mod backend;
 pub mod child;
 pub mod cli;
@@ -49,6 +50,7 @@ pub mod machine;
 pub mod measure;
 pub mod network;
 pub mod notebook;
+pub mod remote;
 pub mod report;
 pub mod scalar;
 pub mod store;
@@ -57,6 +59,7 @@ pub mod train;
 pub mod verify;
 pub mod workload;
 
+pub use allocator::Counting;
 pub use backend::{Entry, Registry};
 pub use error::{Error, Result};
 pub use scalar::{Scalar, ScalarKind};

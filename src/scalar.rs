@@ -87,3 +87,16 @@ impl fmt::Display for ScalarKind {
         })
     }
 }
+
+/// The same memory as bytes.
+pub(crate) fn bytes_of<T: Scalar>(elements: &[T]) -> &[u8] {
+    // SAFETY: both types of the sealed trait are plain numbers without padding; the slice is as long in bytes.
+    unsafe { std::slice::from_raw_parts(elements.as_ptr().cast(), size_of_val(elements)) }
+}
+
+/// The same memory as bytes, to be written.
+pub(crate) fn bytes_of_mut<T: Scalar>(elements: &mut [T]) -> &mut [u8] {
+    // SAFETY: as above, and every pattern of bits is a number.
+    unsafe { std::slice::from_raw_parts_mut(elements.as_mut_ptr().cast(), size_of_val(elements)) }
+}
+

@@ -105,6 +105,13 @@ impl Entry {
         backend.open(threads)
     }
 
+    /// The same entry with another backend for `T`: one that answers for it.
+    pub(crate) fn answered_by<T: Scalar>(&self, backend: Arc<dyn Backend<T>>) -> Self {
+        let mut entry = self.clone();
+        *entry.slot_mut::<T>() = Some(backend);
+        entry
+    }
+
     fn slot<T: Scalar>(&self) -> &Option<Arc<dyn Backend<T>>> {
         let slot: &dyn Any = match T::KIND {
             ScalarKind::F32 => &self.f32,

@@ -73,11 +73,15 @@ impl Channel {
     /// # Errors
     /// Of the socket: most often that the other side is gone.
     pub fn send(&mut self, message: &impl Serialize, bytes: &[&[u8]]) -> io::Result<()> {
-        let count: usize = bytes.iter().map(|part| part.len()).sum();
-        let json = serde_json::to_string(message)?;
-        let line = if count > 0 { format!("+{count} {json}\n") } else { format!("{json}\n") };
-        self.socket.write_all(line.as_bytes())?;
-        bytes.iter().try_for_each(|part| self.socket.write_all(part))
+        send(&mut self.socket, message, bytes)
+    }
+
+    /// A second hold on this end, to speak while somebody else listens.
+    ///
+    /// # Errors
+    /// Of the system: no descriptor is left.
+    pub fn speaker(&self) -> io::Result<Speaker> {
+        Ok(Speaker(self.socket.try_clone()?))
     }
 
     /// The same, within so much time for each part that the other side takes.
@@ -163,6 +167,33 @@ impl Channel {
             }
         }
     }
+}
+
+/// What speaks on a channel that another thread listens on.
+pub struct Speaker(UnixStream);
+
+impl Speaker {
+    /// As [`Channel::send`].
+    ///
+    /// # Errors
+    /// Of the socket: most often that the other side is gone.
+    pub fn send(&mut self, message: &impl Serialize) -> io::Result<()> {
+        send(&mut self.0, message, &[])
+    }
+
+    /// Ends the conversation, whoever listens on either side.
+    pub fn hang_up(&self) {
+        // Not connected any more: then it has ended already.
+        let _ = self.0.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+fn send(socket: &mut UnixStream, message: &impl Serialize, bytes: &[&[u8]]) -> io::Result<()> {
+    let count: usize = bytes.iter().map(|part| part.len()).sum();
+    let json = serde_json::to_string(message)?;
+    let line = if count > 0 { format!("+{count} {json}\n") } else { format!("{json}\n") };
+    socket.write_all(line.as_bytes())?;
+    bytes.iter().try_for_each(|part| socket.write_all(part))
 }
 
 /// The JSON of a line and the number before it.

@@ -98,6 +98,14 @@ impl fmt::Display for Failure {
 }
 
 impl Failure {
+    /// Its last words; empty where there are none.
+    pub fn words(&self) -> &str {
+        match self {
+            Failure::Ended(_, words) | Failure::Closed(words) | Failure::Late(_, words) => words,
+            Failure::Start(_) | Failure::Nonsense(_) => "",
+        }
+    }
+
     /// Whether a limit of the system may be why: no start, no progress, or an end that comes of having no memory, no thread or no time.
     fn may_be_a_limit(&self) -> bool {
         const RUST_PANIC: i32 = 101;

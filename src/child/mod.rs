@@ -7,36 +7,20 @@
 
 mod channel;
 mod end;
+pub(crate) mod environment;
 mod limits;
 mod patience;
 mod process;
+mod program;
 mod words;
 
-use std::path::PathBuf;
-use std::process::Command;
-
-pub use channel::{Channel, Message};
+pub use channel::{Channel, Message, Speaker};
 pub use end::{End, Failure};
 pub use limits::{Limits, Usage, survive_large_files};
+pub(crate) use patience::Patience;
 pub use process::Child;
+pub use program::Program;
 
-/// A command that starts this very executable, under `launcher` (a program with its arguments that runs what follows them, such as
-/// `taskset -c 0`; empty for none). A file that replaced it meanwhile is another program, and is never started.
-pub fn own(launcher: &[String]) -> std::io::Result<Command> {
-    let program = own_executable()?;
-    Ok(match launcher {
-        [] => Command::new(program),
-        [first, rest @ ..] => {
-            let mut command = Command::new(first);
-            command.args(rest).arg(program);
-            command
-        }
-    })
-}
-
-/// Where this very executable can be started from. On Linux that is what the kernel holds, not what has its name by now.
-pub fn own_executable() -> std::io::Result<PathBuf> {
-    // By number: under a launcher, `self` would be the launcher.
-    let held = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
-    if std::fs::File::open(&held).is_ok() { Ok(held) } else { std::env::current_exe() }
-}
+/// The hidden verb of the command line that serves a parent: it computes what it is asked to. A child that is checked and one that is
+/// timed are started alike, and see from their requests alone what they are for.
+pub const VERB: &str = "__serve";

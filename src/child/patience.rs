@@ -9,7 +9,7 @@ const SLICE: Duration = Duration::from_millis(250);
 const STOPPED: Duration = Duration::from_secs(1);
 
 /// How long to go on waiting.
-pub(super) struct Patience {
+pub(crate) struct Patience {
     /// None for ever.
     left: Option<Duration>,
     stopped: bool,

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::channel::{Channel, Message, Silence};
+use super::channel::{Channel, Message, Silence, Speaker};
 use super::end::{End, Failure};
 use super::patience::Patience;
 use super::words::Words;
@@ -69,7 +69,15 @@ impl Child {
     /// # Errors
     /// As [`ask`](Self::ask).
     pub fn receive<M: DeserializeOwned>(&mut self, limit: Duration, most_bytes: usize) -> Result<Message<M>, Failure> {
-        let mut patience = Patience::of(limit);
+        self.wait(Patience::of(limit), limit, most_bytes)
+    }
+
+    fn wait<M: DeserializeOwned>(
+        &mut self,
+        mut patience: Patience,
+        limit: Duration,
+        most_bytes: usize,
+    ) -> Result<Message<M>, Failure> {
         let outcome = self.channel.wait(&mut patience, most_bytes).unwrap_or(Err(Silence::Closed));
         self.was_stopped = patience.was_stopped();
         outcome.map_err(|silence| match silence {
@@ -83,6 +91,22 @@ impl Child {
             }
             Silence::Nonsense(found) => Failure::Nonsense(found),
         })
+    }
+
+    /// Waits for what the child says next, for as long as it lives.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub fn listen<M: DeserializeOwned>(&mut self) -> Result<M, Failure> {
+        self.wait(Patience::endless(), Duration::ZERO, 0).map(|message| message.said)
+    }
+
+    /// What speaks to the child while another thread listens to it.
+    ///
+    /// # Errors
+    /// [`Failure::Start`]: no descriptor is left.
+    pub fn speaker(&self) -> Result<Speaker, Failure> {
+        self.channel.speaker().map_err(Failure::Start)
     }
 
     /// Whether this process was stopped while it last waited: a time that the child took then is none.
@@ -144,6 +168,7 @@ fn kill(process: &Process) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::child::Program;
 
     const LONG: Duration = Duration::from_secs(60);
 
@@ -219,9 +244,8 @@ mod tests {
 
     #[test]
     fn our_own_executable_is_the_one_that_runs() {
-        let mut command = super::super::own(&["env".into(), "LAUNCHED=yes".into()]).expect("it can be found");
-        command.arg("--list");
-        let output = command.output().expect("it runs");
+        let program = Program::own().expect("it can be found").under(["env", "LAUNCHED=yes"]);
+        let output = program.command(&["--list"]).output().expect("it runs");
         assert!(String::from_utf8_lossy(&output.stdout).contains("our_own_executable_is_the_one_that_runs: test"));
     }
 }

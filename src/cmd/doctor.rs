@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::child::own_executable;
+use crate::child::Program;
 use crate::cmd::{Format, Verdict};
 use crate::{doctor, report};
 
@@ -25,12 +25,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
     let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {elapsed} {msg}")?);
-    let this = own_executable().context("cannot find this executable, which tries kernels in children of itself")?;
-    let child = || {
-        let mut child = Command::new(&this);
-        child.arg(PROBE);
-        child
-    };
+    let this = Program::own().context("cannot find this executable, which tries kernels in children of itself")?;
+    let child = || this.command(&[PROBE]);
     let child: Option<&dyn Fn() -> Command> = if args.quick { None } else { Some(&child) };
     let found = doctor::examine(child, &mut |what| {
         bar.set_message(what.to_owned());

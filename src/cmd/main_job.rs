@@ -18,7 +18,7 @@ use crate::measure::{Filter, cells};
 use crate::report::Screen;
 use crate::scalar::ScalarKind;
 use crate::text::{visible, visible_lines};
-use crate::verify::{Outcome, Status, fixture, verify};
+use crate::verify::{Host, Outcome, Status, fixture, verify};
 use crate::workload::{Phase, Workload};
 use crate::{doctor, report};
 
@@ -129,12 +129,13 @@ fn verified<'a>(
     out: &mut dyn Write,
 ) -> anyhow::Result<(Vec<&'a Entry>, Verdict)> {
     let cases = fixture::embedded();
+    let host = Host::own_children()?;
     let (mut good, mut verdict) = (Vec::new(), Verdict::Fine);
     writeln!(out, "\nverifying in {}: the quick suite, with {} fixture cases", args.scalar, cases.len())?;
     for &entry in entries {
         let counts = entry.thread_counts(cores());
         let mut outcomes: Vec<Outcome> = Vec::new();
-        verify(entry, args.scalar, &counts, &cases, &mut |outcome| outcomes.push(outcome));
+        verify(entry, args.scalar, &counts, &cases, &host, &mut |outcome| outcomes.push(outcome));
         let passed = outcomes.iter().filter(|outcome| outcome.status == Status::Passed).count();
         let failures: Vec<_> = outcomes.iter().filter(|outcome| outcome.failed()).collect();
         let name = visible(entry.name());

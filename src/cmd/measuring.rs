@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::child::own_executable;
+use crate::child::Program;
 use crate::cmd::{Verdict, tell};
 use crate::compare::Results;
 use crate::measure::engine::{Event, Finished, Measurer, Rounds, Settings};
-use crate::measure::environment;
+use crate::child::environment;
 use crate::measure::record::{Cause, CellRecord, Child, LimitsRecord, Machine, Outcome, Record, Tool};
 use crate::measure::{Cell, Earlier, Pairs, groups};
 
@@ -137,8 +137,8 @@ fn command() -> Vec<String> {
 }
 
 /// The executable that answers to this command line: this one.
-pub(crate) fn program() -> anyhow::Result<PathBuf> {
-    own_executable().context("cannot find the program's own file, which measured children run")
+pub(crate) fn program() -> anyhow::Result<Program> {
+    Program::own().context("cannot find the program's own file, which its children run")
 }
 
 /// Parses a positive number of seconds.

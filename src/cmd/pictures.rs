@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::child::{self, Channel};
+use crate::child::{Channel, Program};
 use crate::cmd::{Verdict, interrupt};
 use crate::data::{PictureSet, Sha256, Split, guard};
 
@@ -30,8 +30,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
 
 /// Reads an HDF5 file; refuses it if its SHA-256 is another than `expected`.
 pub(crate) fn load(path: &Path, split: Split, expected: Option<Sha256>) -> anyhow::Result<PictureSet> {
-    let mut reader = child::own(&[]).context("cannot find this executable, which reads files in a child of itself")?;
-    reader.arg(VERB).arg(split.name());
+    let this = Program::own().context("cannot find this executable, which reads files in a child of itself")?;
+    let mut reader = this.command(&[VERB, split.name()]);
     // The child multiplies nothing: without this, OpenBLAS starts a thread per core there.
     reader.env("OPENBLAS_NUM_THREADS", "1");
     // The reader gets a copy of the file, which a signal must not leave behind.

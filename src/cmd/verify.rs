@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::bail;
 
 use crate::backend::Registry;
+use crate::cmd::measuring::{parse_seconds, program};
 use crate::cmd::output::Output;
 use crate::cmd::paths::Paths;
 use crate::cmd::{Verdict, chosen, expect_sane_threads, input, program_name, tell};
@@ -18,7 +20,7 @@ use crate::text::{shell_option, visible};
 use crate::verify::cases::{Depth, Shape};
 use crate::verify::checks::Tier;
 use crate::verify::dispute::dispute;
-use crate::verify::{Outcome, Status, Suite, faults, fixture, golden};
+use crate::verify::{Host, Outcome, Status, Suite, faults, fixture, golden};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -59,6 +61,9 @@ pub(crate) struct Args {
     /// The proof that checks can fail: which of them catch each seeded bug; exit code 1 where one that must does not
     #[arg(long, conflicts_with_all = ["backends", "fixtures", "scalar", "tiers", "checks", "threads", "shape", "seed", "quick", "full", "required", "format", "output"])]
     faults: bool,
+    /// How many seconds a backend's process may take for one answer; it is ended then, and the check has failed
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = parse_seconds)]
+    timeout: Duration,
     /// What the report is written as
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -79,6 +84,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     if args.faults {
         return fault_table(out);
     }
+    let host = Host::Children { program: program()?, limit: args.timeout };
     let entries = chosen(registry, &args.backends)?;
     let missing = missing(args, registry)?;
     args.threads.iter().try_for_each(|&threads| expect_sane_threads(threads))?;
@@ -110,7 +116,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     };
     for entry in entries {
         for &scalar in ScalarKind::ALL.iter().filter(|&&scalar| args.scalar.is_none_or(|only| only == scalar)) {
-            suite.run(entry, scalar, &mut |mut outcome| {
+            suite.run(&host, entry, scalar, &mut |mut outcome| {
                 if args.required.iter().any(|name| name == entry.name()) {
                     require(&mut outcome);
                 }
@@ -164,12 +170,13 @@ fn write_whole(
 
 /// A line for each fault, then the checks that alone catch some.
 fn fault_table(out: &mut dyn Write) -> anyhow::Result<Verdict> {
+    let host = Host::children_of(program()?);
     let mut verdict = Verdict::Fine;
     let mut only = BTreeMap::<String, Vec<&str>>::new();
     writeln!(out, "{:<32} {:<9} {:<6} caught by (named in advance: *)", "fault", "site", "caught")?;
     let faults = faults::catalogue();
     for fault in &faults {
-        let caught = fault.caught(&[]);
+        let caught = fault.caught(&host, &[]);
         let missed: Vec<_> = fault.caught_by.iter().filter(|name| !caught.iter().any(|c| c == *name)).collect();
         let star =
             |name: &String| if fault.caught_by.contains(&name.as_str()) { format!("*{name}") } else { name.clone() };
@@ -191,7 +198,7 @@ fn fault_table(out: &mut dyn Write) -> anyhow::Result<Verdict> {
     let mut alarms = 0;
     for scalar in ScalarKind::ALL {
         Suite::new(Depth::Quick)
-            .run(&faults::control(), scalar, &mut |outcome| alarms += usize::from(outcome.failed()));
+            .run(&host, &faults::control(), scalar, &mut |outcome| alarms += usize::from(outcome.failed()));
     }
     writeln!(out, "\n{} faults; the same code without one: {alarms} alarms", faults.len())?;
     Ok(if alarms == 0 { verdict } else { Verdict::Incorrect })

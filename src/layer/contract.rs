@@ -6,7 +6,7 @@ use super::{Activation, Grads, Params, Upstream};
 use crate::error::{Error, Result};
 
 /// The shape of one layer and its activation: all that planning needs to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct LayerSpec {
     /// n_prev, the number of inputs (rows of A_prev, columns of W).
     pub inputs: usize,

@@ -10,8 +10,9 @@ use crate::backend::Registry;
 use crate::child::Channel;
 use crate::error::{Error, Result};
 use crate::machine::{Gauge, flush_caches};
+use crate::remote;
 use crate::scalar::{Scalar, ScalarKind};
-use crate::verify::{expect_verified, fixture};
+use crate::verify::{Host, expect_verified, fixture};
 
 /// Passes before each sample go on for this long, and are at least one: other processes had the caches since.
 const WARM_UP: Duration = Duration::from_millis(2);
@@ -21,9 +22,13 @@ const WARM_UP: Duration = Duration::from_millis(2);
 /// # Errors
 /// Of the channel. What goes wrong with the cell is told to the parent.
 pub(crate) fn serve(registry: &Registry, mut channel: Channel) -> std::io::Result<()> {
+    reply(&mut channel, &Reply::Started)?;
+    let first = channel.receive()?;
+    if let Some(Request::Serve(subject)) = first {
+        return remote::serve(registry, &subject, channel);
+    }
     let channel = &mut channel;
-    reply(channel, &Reply::Started)?;
-    let task = match channel.receive()? {
+    let task = match first {
         Some(Request::Prepare(task)) => task,
         Some(Request::Verify(subject)) => {
             let verdict = verify(registry, &subject).map_or_else(Reply::Failed, |()| Reply::Verified);
@@ -100,7 +105,7 @@ fn verify(registry: &Registry, subject: &Subject) -> std::result::Result<(), Fai
         ScalarKind::F32 => drop(entry.open::<f32>(subject.threads)?),
         ScalarKind::F64 => drop(entry.open::<f64>(subject.threads)?),
     }
-    expect_verified(entry, subject.scalar, &[subject.threads], &fixture::embedded())
+    expect_verified(entry, subject.scalar, &[subject.threads], &fixture::embedded(), &Host::ThisProcess)
         .map_err(|error| failure(Cause::Verification, error.to_string()))
 }
 

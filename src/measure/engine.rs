@@ -249,7 +249,7 @@ mod tests {
     /// Runs against `tests/fake-child`.
     fn measurer(rounds: usize) -> Measurer {
         Measurer::new(Settings {
-            program: [env!("CARGO_MANIFEST_DIR"), "tests", "fake-child"].iter().collect(),
+            program: Program::at(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fake-child")),
             rounds,
             sample: Duration::from_millis(1),
             timeout: Duration::from_secs(60),

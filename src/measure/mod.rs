@@ -2,7 +2,7 @@
 //! [`compare`](crate::compare), and nothing is printed here.
 //!
 //! [`engine`] runs cells that compete, each in a child of the same executable (`child` is its side of the `protocol`, `process` the
-//! parent's hold on it, `environment` what it is given), beside `gauges` that read what the machine can do; `pairs` picks what is measured
+//! parent's hold on it, beside `gauges` that read what the machine can do; `pairs` picks what is measured
 //! more than once; [`record`] says what is left behind, [`journal`] keeps it in files, `schema2` reads those of before.
 
 mod cell;
@@ -10,7 +10,6 @@ mod child;
 #[cfg(feature = "criterion")]
 pub mod criterion;
 pub mod engine;
-pub(crate) mod environment;
 mod gauges;
 mod job;
 pub mod journal;
@@ -29,6 +28,5 @@ pub use cell::{Cell, Filter, FirstLayer, cells, groups};
 pub(crate) use child::serve;
 pub use job::Job;
 pub(crate) use pairs::{Earlier, Pairs};
-pub(crate) use process::VERB as CHILD_VERB;
 pub(crate) use quiet::cpu_time;
 pub use quiet::{QUIET_LIMIT, wait_until_quiet};

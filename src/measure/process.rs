@@ -1,26 +1,21 @@
 //! The parent's hold on a measured child: what it is started with, and what its failures mean for a cell.
 
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::cell::Cell;
-use super::environment;
-use super::protocol::{Cause, Failure, Reply, Request};
-use crate::child;
 
-/// The hidden verb that a child is started with.
-pub(crate) const VERB: &str = "__measure-cell";
+use super::protocol::{Cause, Failure, Reply, Request};
+use crate::child::{self, Program, environment};
 
 /// A started child.
 pub(super) struct Child(child::Child);
 
 impl Child {
     /// Starts `program` for `cell` and waits for its first word. Answers the child and the time that took.
-    pub(super) fn start(program: &Path, cell: &Cell, timeout: Duration) -> Result<(Self, Duration), Failure> {
+    pub(super) fn start(program: &Program, cell: &Cell, timeout: Duration) -> Result<(Self, Duration), Failure> {
         let clock = Instant::now();
-        let mut command = Command::new(program);
-        command.arg(VERB).envs(environment::set(cell.threads));
+        let mut command = program.command(&[child::VERB]);
+        command.envs(environment::set(cell.threads));
         let mut child = child::Child::start(command).map_err(|failure| told("start", &failure))?;
         match child.receive::<Reply>(timeout, 0).map_err(|failure| told("start", &failure))?.said {
             Reply::Started => Ok((Child(child), clock.elapsed())),

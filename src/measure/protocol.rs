@@ -8,12 +8,15 @@ use serde::{Deserialize, Serialize};
 use super::cell::Cell;
 use super::library::Library;
 use crate::machine::Limit;
+use crate::remote;
 use crate::scalar::ScalarKind;
 
 /// From the parent.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Request {
+    /// Serve as a backend in another process, to the end.
+    Serve(remote::Subject),
     /// Verify a backend, and end. Comes alone: what verification leaves behind, such as memory and warm threads, would be in the figures of
     /// a cell.
     Verify(Subject),

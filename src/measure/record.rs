@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 pub use super::library::Library;
 pub use super::protocol::{Cause, Failure};
-use crate::child::own_executable;
+use crate::child::{Program, environment};
 use crate::data::Sha256;
 use crate::machine::{Facts, Roofline};
-use crate::measure::{Cell, environment};
+use crate::measure::Cell;
 use crate::scalar::ScalarKind;
 
 /// The version of the format that is written; every line carries it. It changes when a field is added, goes, or changes its meaning.
@@ -185,8 +185,8 @@ impl Tool {
         static REVISION: OnceLock<String> = OnceLock::new();
         let revision = REVISION.get_or_init(|| match option_env!("LAYERBENCH_REVISION") {
             Some(revision) if !revision.is_empty() => revision.into(),
-            _ => own_executable()
-                .and_then(std::fs::read)
+            _ => Program::own()
+                .and_then(|this| std::fs::read(this.path()))
                 .map_or("unknown".into(), |executable| format!("sha256:{}", &Sha256::of(executable).to_string()[..16])),
         });
         Tool { version: env!("CARGO_PKG_VERSION").into(), revision: revision.clone() }

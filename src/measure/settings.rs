@@ -1,15 +1,16 @@
 //! How a run measures, as its caller wants it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
+
+use crate::child::Program;
 
 /// How a run measures.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The executable whose children are measured; it must answer to this library's command line.
-    pub program: PathBuf,
+    pub program: Program,
     /// Samples of each cell.
     pub rounds: usize,
     /// How long a sample should take, about; a pass that takes longer is a sample.

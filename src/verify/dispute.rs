@@ -141,7 +141,7 @@ mod tests {
     use super::*;
     use crate::scalar::ScalarKind;
     use crate::verify::cases::Depth;
-    use crate::verify::{Suite, fixture};
+    use crate::verify::{Host, Suite, fixture};
     use crate::{Entry, Registry};
 
     const EXACT: f64 = 0.1 * 0.7 + 0.3;
@@ -158,7 +158,7 @@ mod tests {
         let suite = Suite { checks: vec!["c".into()], fixtures: vec![case.clone()], ..Suite::new(Depth::Quick) };
         let mut outcomes = Vec::new();
         for entry in entries {
-            scalars.iter().for_each(|&scalar| suite.run(entry, scalar, &mut |outcome| outcomes.push(outcome)));
+            scalars.iter().for_each(|&scalar| suite.run(&Host::ThisProcess, entry, scalar, &mut |outcome| outcomes.push(outcome)));
         }
         dispute(case, &outcomes)
     }
@@ -213,7 +213,7 @@ mod tests {
         let mut outcomes = Vec::new();
         let suite = Suite { checks: vec!["c".into()], fixtures: vec![case.clone()], ..Suite::new(Depth::Quick) };
         for entry in registry.entries() {
-            suite.run(entry, ScalarKind::F64, &mut |outcome| outcomes.push(outcome));
+            suite.run(&Host::ThisProcess, entry, ScalarKind::F64, &mut |outcome| outcomes.push(outcome));
         }
         assert!(dispute(&case, &outcomes).is_some());
         let last = outcomes.last_mut().expect("there are some");

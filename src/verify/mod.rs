@@ -15,6 +15,7 @@ pub mod faults;
 mod fields;
 pub mod fixture;
 pub mod golden;
+mod host;
 mod printed;
 pub mod reference;
 mod suite;
@@ -36,6 +37,7 @@ use cases::{Depth, Shape};
 use checks::Tier;
 use compare::Worst;
 use golden::Case;
+pub use host::{Host, PATIENCE};
 pub use suite::Suite;
 
 /// Named matrices: what a function of the notebook returns. Numbers are (1, 1), lists are (1, n).
@@ -201,10 +203,11 @@ pub fn verify(
     scalar: ScalarKind,
     threads: &[NonZeroUsize],
     cases: &[Case],
+    host: &Host,
     sink: &mut dyn FnMut(Outcome),
 ) {
     let suite = Suite { threads: threads.to_vec(), fixtures: cases.to_vec(), ..Suite::new(Depth::Quick) };
-    suite.run(entry, scalar, &mut |outcome| {
+    suite.run(host, entry, scalar, &mut |outcome| {
         let one_check = outcome.tier.is_some();
         if !(one_check && matches!(outcome.status, Status::Skipped(_))) {
             sink(outcome);
@@ -216,10 +219,16 @@ pub fn verify(
 ///
 /// # Errors
 /// [`Error::Backend`], naming the first check that failed.
-pub fn expect_verified(entry: &Entry, scalar: ScalarKind, threads: &[NonZeroUsize], cases: &[Case]) -> Result<()> {
+pub fn expect_verified(
+    entry: &Entry,
+    scalar: ScalarKind,
+    threads: &[NonZeroUsize],
+    cases: &[Case],
+    host: &Host,
+) -> Result<()> {
     let mut failure = None;
     let mut passed = 0_usize;
-    verify(entry, scalar, threads, cases, &mut |outcome| {
+    verify(entry, scalar, threads, cases, host, &mut |outcome| {
         if outcome.status == Status::Passed {
             passed += 1;
         } else if failure.is_none() {

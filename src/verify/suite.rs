@@ -2,14 +2,18 @@
 //! does is in [`checks`](super::checks).
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use super::cases::{Depth, Shape};
 use super::checks::{Probe, Tier};
 use super::fixture;
 use super::golden::Case;
+use super::host::Host;
 use super::{Outcome, Place, Status, actual, checks, compare, tolerances};
 use crate::backend::Entry;
 use crate::error::{Error, Result};
+use crate::layer::Backend;
+use crate::remote::Remote;
 use crate::scalar::{Scalar, ScalarKind};
 
 /// A selection of checks, shapes, seeds and threads.
@@ -31,8 +35,10 @@ pub struct Suite {
     pub fixtures: Vec<Case>,
 }
 
-/// More threads than many shapes have rows, and a number that divides none of them.
-const MANY_THREADS: NonZeroUsize = NonZeroUsize::new(7).expect("not zero");
+/// Tried on every machine, whatever it has: faults of a split show where a share is empty or uneven.
+const THREADS: [usize; 6] = [1, 2, 3, 4, 7, 8];
+/// A backend that hangs does so in one check after the other, and each costs the whole time limit.
+const MOST_LATE: usize = 3;
 
 impl Suite {
     /// Everything of that depth, with the embedded fixtures.
@@ -66,35 +72,45 @@ impl Suite {
         }
     }
 
-    /// The thread counts for a backend: one; and for a parallel one two, all `cores`, and more than many shapes have rows.
+    /// The thread counts for a backend: one; and for a parallel one those that are tried everywhere and all `cores`.
     pub fn thread_counts(&self, entry: &Entry, cores: NonZeroUsize) -> Vec<NonZeroUsize> {
         if !self.threads.is_empty() {
             return self.threads.clone();
         }
         let mut counts = entry.thread_counts(cores);
-        if entry.profile().parallel && self.depth > Depth::Quick {
-            counts.extend([NonZeroUsize::MIN.saturating_add(1), MANY_THREADS]);
+        if entry.profile().parallel {
+            counts.extend(THREADS.into_iter().filter_map(NonZeroUsize::new));
             counts.sort_unstable();
             counts.dedup();
         }
         counts
     }
 
-    /// Runs the selection on one backend in one scalar type, handing each outcome to `sink`.
-    pub fn run(&self, entry: &Entry, scalar: ScalarKind, sink: &mut dyn FnMut(Outcome)) {
+    /// Runs the selection on one backend in one scalar type, handing each outcome to `sink` as soon as it is known.
+    pub fn run(&self, host: &Host, entry: &Entry, scalar: ScalarKind, sink: &mut dyn FnMut(Outcome)) {
         match scalar {
-            ScalarKind::F32 => self.run_as::<f32>(entry, sink),
-            ScalarKind::F64 => self.run_as::<f64>(entry, sink),
+            ScalarKind::F32 => self.run_as::<f32>(host, entry, sink),
+            ScalarKind::F64 => self.run_as::<f64>(host, entry, sink),
         }
     }
 
-    fn run_as<T: Scalar>(&self, entry: &Entry, sink: &mut dyn FnMut(Outcome)) {
+    fn run_as<T: Scalar>(&self, host: &Host, entry: &Entry, sink: &mut dyn FnMut(Outcome)) {
         let whole = |status| Outcome::without_cases("all", None, entry, T::KIND, status);
-        if let Err(reason) = entry.available() {
-            return sink(whole(Status::Unavailable(reason.to_string())));
-        }
         if !entry.supports(T::KIND) {
             return sink(whole(Status::Skipped(format!("it does not compute in {}", T::KIND))));
+        }
+        let remote = match host {
+            Host::Children { program, limit } => Some(Arc::new(Remote::<T>::new(program, entry, *limit))),
+            Host::ThisProcess => None,
+        };
+        let available = match &remote {
+            Some(remote) => remote.availability(),
+            None => Ok(entry.available()),
+        };
+        match available {
+            Ok(Ok(())) => {}
+            Ok(Err(reason)) => return sink(whole(Status::Unavailable(reason.to_string()))),
+            Err(error) => return sink(whole(Status::Failed(Some(error.to_string())))),
         }
         let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let mut threads = self.thread_counts(entry, cores);
@@ -104,8 +120,13 @@ impl Suite {
         if threads.is_empty() {
             return sink(whole(Status::Skipped("it is serial, and other thread counts were asked for".into())));
         }
+        let entry = match &remote {
+            Some(remote) => entry.answered_by::<T>(Arc::clone(remote) as Arc<dyn Backend<T>>),
+            None => entry.clone(),
+        };
+        let mut trial = Trial { suite: self, entry: &entry, remote: remote.as_deref(), threads: &threads, late: 0 };
         for case in self.fixtures.iter().filter(|case| self.selects(Tier::T2, &case.name)) {
-            sink(self.outcome::<T>(entry, &threads, &case.name, Tier::T2, &|probe| {
+            sink(trial.outcome(&case.name, Tier::T2, &|probe| {
                 probe.once(|probe| {
                     let got = actual::run(&probe.open()?, &case.call)?;
                     Ok(compare::judge_case::<T>(case, &got))
@@ -113,7 +134,7 @@ impl Suite {
             }));
         }
         for check in checks::all().iter().filter(|check| self.selects(check.tier, check.name)) {
-            sink(self.outcome::<T>(entry, &threads, check.name, check.tier, &|probe| check.run(probe)));
+            sink(trial.outcome(check.name, check.tier, &|probe| check.run(probe)));
         }
     }
 
@@ -121,32 +142,51 @@ impl Suite {
         (self.tiers.is_empty() || self.tiers.contains(&tier))
             && (self.checks.is_empty() || self.checks.iter().any(|chosen| chosen == name))
     }
+}
 
-    /// One check on each of `threads`, up to the first failure.
-    fn outcome<T: Scalar>(
-        &self,
-        entry: &Entry,
-        threads: &[NonZeroUsize],
+/// A backend that is on trial in one scalar type.
+struct Trial<'a, T: Scalar> {
+    suite: &'a Suite,
+    entry: &'a Entry,
+    remote: Option<&'a Remote<T>>,
+    threads: &'a [NonZeroUsize],
+    /// How many checks had to be ended for want of an answer.
+    late: usize,
+}
+
+impl<T: Scalar> Trial<'_, T> {
+    /// One check on each thread count, up to the first failure.
+    fn outcome(
+        &mut self,
         name: &str,
         tier: Tier,
         run: &(dyn Fn(&mut Probe<'_, T>) -> Result<()> + Sync),
     ) -> Outcome {
-        let mut outcome = Outcome::without_cases(name, Some(tier), entry, T::KIND, Status::Passed);
+        let mut outcome = Outcome::without_cases(name, Some(tier), self.entry, T::KIND, Status::Passed);
+        if self.late >= MOST_LATE {
+            let reason = format!("not run: {MOST_LATE} checks before it got no answer in time");
+            outcome.status = Status::Failed(Some(reason));
+            return outcome;
+        }
         let mut skipped = None;
         let (mut numbers, mut zeros) = (0, 0);
-        for &count in threads {
-            let mut probe = Probe::new(entry, count, self);
+        for &count in self.threads {
+            let mut probe = Probe::new(self.entry, self.remote, count, self.suite);
             // In a thread of its own: floating-point modes that a backend leaves changed end with it, and a panic is a result.
             let start = std::thread::Builder::new();
             let ended = std::thread::scope(|scope| Ok(start.spawn_scoped(scope, || run(&mut probe))?.join()))
-                .unwrap_or_else(|error: std::io::Error| Ok(Err(no_thread(entry, count, error))));
+                .unwrap_or_else(|error: std::io::Error| Ok(Err(no_thread(self.entry, count, error))));
+            let complaint = self.remote.and_then(Remote::end_stretch);
             let place = Place { threads: count.get(), ..probe.place() };
             let found = probe.into_findings();
             outcome.executed += found.executed;
             (numbers, zeros) = (numbers + found.comparison.numbers, zeros + found.comparison.zeros);
             let error = match ended {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(error.to_string()),
+                Ok(Ok(())) => complaint,
+                Ok(Err(error)) => {
+                    self.late += usize::from(matches!(error, Error::Lost { late: true, .. }));
+                    Some(error.to_string())
+                }
                 Err(payload) => Some(format!("it panicked: {}", panic_text(payload.as_ref()))),
             };
             if let Some(error) = error {

@@ -28,7 +28,7 @@ fn hold<T: Scalar>(found: &mut Comparison, when: &str, got: &Trial<T>, expected:
 /// On a new layer of the same engine, and on a new engine. (The same layer again is a check of its state.)
 pub(super) fn repeated<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let engine = probe.open()?;
-    let (entry, threads) = (probe.entry(), probe.threads());
+    let (entry, threads) = (probe.entry().clone(), probe.threads());
     probe.each(&[Table::Ordinary], |shape, seed| {
         let mut found = Comparison::default();
         let first = outputs_of(engine.as_ref(), shape, seed)?;
@@ -73,7 +73,7 @@ pub(super) fn threads<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
 
 /// Several engines at the same time, each opened in its own thread.
 pub(super) fn concurrent<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
-    let (entry, threads) = (probe.entry(), probe.threads());
+    let (entry, threads) = (probe.entry().clone(), probe.threads());
     probe.each(&[Table::Little], |shape, seed| {
         let mut found = Comparison::default();
         let alone = outputs_of(entry.open::<T>(threads)?.as_ref(), shape, seed)?;

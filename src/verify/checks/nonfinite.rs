@@ -1,7 +1,5 @@
 //! T6: NaN, infinities, subnormals, and the floating-point state of the threads.
 
-use std::hint::black_box;
-
 use ndarray::Array2;
 use rand_mt::Mt;
 
@@ -10,6 +8,7 @@ use super::exact::Integers;
 use super::operation::exact;
 use crate::error::Result;
 use crate::layer::{Activation, Engine};
+use crate::machine::FloatState;
 use crate::network::in_run;
 use crate::scalar::{Scalar, ScalarKind};
 use crate::verify::cases::{Shape, Table};
@@ -143,40 +142,9 @@ fn hold_subnormal<T: Scalar>(
     Ok(())
 }
 
-/// The modes of this thread that arithmetic shows.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct FloatState {
-    /// Flush-to-zero: a subnormal result becomes zero.
-    flushes_results: bool,
-    /// Denormals-are-zero: a subnormal operand counts as zero.
-    flushes_operands: bool,
-    /// 1 + u, 1 + 3u, and their negatives; each rounding mode gives four other results.
-    rounded: [f64; 4],
-}
-
-impl FloatState {
-    /// Found out by arithmetic, not by reading a register: it is the same on every processor, and needs no unsafe code.
-    fn of_this_thread() -> Self {
-        let u = f64::UNIT_ROUNDOFF;
-        let sum = |a: f64, b: f64| black_box(a) + black_box(b);
-        FloatState {
-            flushes_results: black_box(f64::MIN_POSITIVE) * black_box(0.5) == 0.0,
-            flushes_operands: black_box(f64::from_bits(1)) * black_box(2.0_f64.powi(1000)) == 0.0,
-            rounded: [sum(1.0, u), sum(1.0, 3.0 * u), sum(-1.0, -u), sum(-1.0, -3.0 * u)],
-        }
-    }
-
-    /// Modes that differ from `before`, as a number.
-    fn changes_since(self, before: Self) -> f64 {
-        f64::from(u8::from(self.flushes_results != before.flushes_results))
-            + f64::from(u8::from(self.flushes_operands != before.flushes_operands))
-            + f64::from(u8::from(self.rounded != before.rounded))
-    }
-}
-
 /// In the calling thread, and in each worker of a rayon pool that the engine runs in.
 pub(super) fn float_state<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
-    let (entry, threads) = (probe.entry(), probe.threads());
+    let (entry, threads, float_states) = (probe.entry().clone(), probe.threads(), probe.float_states());
     probe.each(&[Table::Little], |shape, seed| {
         let mut found = Comparison::default();
         let before = FloatState::of_this_thread();
@@ -185,32 +153,12 @@ pub(super) fn float_state<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
         let mut hold = |whose: &str, after: FloatState| {
             found.equal(&format!("modes changed {whose}, plus one"), 1.0 + after.changes_since(before), 1.0);
         };
-        hold("in the caller", FloatState::of_this_thread());
-        let in_workers = in_run(engine.as_ref(), || {
-            let inside_a_pool = rayon::current_thread_index().is_some();
-            if inside_a_pool { rayon::broadcast(|_| FloatState::of_this_thread()) } else { Vec::new() }
-        });
-        for state in in_workers {
+        for state in float_states()? {
+            hold("in the caller", state);
+        }
+        for state in in_run(engine.as_ref(), &float_states)? {
             hold("in a worker", state);
         }
         Ok(found)
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_ordinary_thread_rounds_to_nearest_and_keeps_subnormals() {
-        let state = FloatState::of_this_thread();
-        let u = f64::UNIT_ROUNDOFF;
-        let expected = FloatState {
-            flushes_results: false,
-            flushes_operands: false,
-            rounded: [1.0, 1.0 + 4.0 * u, -1.0, -1.0 - 4.0 * u],
-        };
-        assert_eq!(state, expected);
-        assert_eq!(state.changes_since(FloatState { flushes_results: true, ..state }), 1.0);
-    }
 }

@@ -1,13 +1,14 @@
 //! What a check sees: a backend at one thread count in one scalar type, the shapes and seeds to run over, and a place for what
 //! it finds.
 
-use std::marker::PhantomData;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use crate::backend::Entry;
 use crate::error::Result;
 use crate::layer::Engine;
+use crate::machine::FloatState;
+use crate::remote::Remote;
 use crate::scalar::Scalar;
 use crate::verify::Place;
 use crate::verify::cases::{Depth, Shape, Table, seeds};
@@ -28,21 +29,21 @@ pub struct Findings {
 }
 
 /// A backend at one thread count, handed to a check.
-pub struct Probe<'a, T> {
+pub struct Probe<'a, T: Scalar> {
     entry: &'a Entry,
+    /// Where the entry's engines live; none for this process.
+    remote: Option<&'a Remote<T>>,
     threads: NonZeroUsize,
     suite: &'a Suite,
     shape: Option<Shape>,
     seed: Option<u32>,
     findings: Findings,
-    scalar: PhantomData<T>,
 }
 
 impl<'a, T: Scalar> Probe<'a, T> {
     /// Nothing found yet.
-    pub fn new(entry: &'a Entry, threads: NonZeroUsize, suite: &'a Suite) -> Self {
-        let (findings, scalar) = (Findings::default(), PhantomData);
-        Probe { entry, threads, suite, shape: None, seed: None, findings, scalar }
+    pub fn new(entry: &'a Entry, remote: Option<&'a Remote<T>>, threads: NonZeroUsize, suite: &'a Suite) -> Self {
+        Probe { entry, remote, threads, suite, shape: None, seed: None, findings: Findings::default() }
     }
 
     /// The backend.
@@ -66,6 +67,24 @@ impl<'a, T: Scalar> Probe<'a, T> {
     /// Of the backend.
     pub fn open(&self) -> Result<Arc<dyn Engine<T>>> {
         self.entry.open(self.threads)
+    }
+
+    /// The children that the backend computes in; none where it does so in this process.
+    pub fn remote(&self) -> Option<&'a Remote<T>> {
+        self.remote
+    }
+
+    /// What reads the floating-point modes of the thread on which the backend is called from this one; inside
+    /// [`Engine::run`] those of all workers of the pool that it is in.
+    pub fn float_states(&self) -> impl Fn() -> Result<Vec<FloatState>> + Send + Sync + use<'a, T> {
+        let (remote, threads) = (self.remote, self.threads);
+        move || match remote {
+            Some(remote) => remote.float_states(threads),
+            None if rayon::current_thread_index().is_some() => {
+                Ok(rayon::broadcast(|_| FloatState::of_this_thread()))
+            }
+            None => Ok(vec![FloatState::of_this_thread()]),
+        }
     }
 
     /// Notes why a part is not run.

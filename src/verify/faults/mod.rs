@@ -16,7 +16,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 
 use super::cases::Depth;
-use super::{Outcome, Suite};
+use super::{Host, Outcome, Suite};
 use crate::backend::Entry;
 use crate::scalar::ScalarKind;
 use backend::Faulty;
@@ -66,9 +66,9 @@ impl Fault {
         Entry::both(Faulty { bug: self.bug, name: self.name })
     }
 
-    /// Runs checks on it (all where `checks` is empty, without fixtures) and returns the names of those that fail in either scalar
+    /// Runs checks on it on `host` (all where `checks` is empty, without fixtures) and returns the names of those that fail in either scalar
     /// type.
-    pub fn caught(&self, checks: &[&str]) -> Vec<String> {
+    pub fn caught(&self, host: &Host, checks: &[&str]) -> Vec<String> {
         let suite = Suite {
             checks: checks.iter().map(ToString::to_string).collect(),
             threads: vec![NonZeroUsize::MIN, NonZeroUsize::MIN.saturating_add(1)],
@@ -77,7 +77,7 @@ impl Fault {
         };
         let mut caught: Vec<String> = Vec::new();
         for scalar in ScalarKind::ALL {
-            suite.run(&self.entry(), scalar, &mut |outcome: Outcome| {
+            suite.run(host, &self.entry(), scalar, &mut |outcome: Outcome| {
                 if outcome.failed() && !caught.contains(&outcome.check) {
                     caught.push(outcome.check);
                 }

@@ -1,0 +1,28 @@
+//! The hidden verb of children that compute: they are checked or timed, as the parent's requests have it. Not for people.
+
+use anyhow::Context;
+
+use crate::backend::Registry;
+use crate::child::Channel;
+use crate::cmd::Verdict;
+use crate::measure;
+use crate::verify::faults;
+
+pub(crate) fn run(registry: &Registry) -> anyhow::Result<Verdict> {
+    let channel = Channel::of_child().context("this verb is for children of `verify` and `measure`")?;
+    measure::serve(&with_faults(registry)?, channel)?;
+    Ok(Verdict::Fine)
+}
+
+/// The backends of `registry` and, where their names are free, those of the fault catalogue.
+fn with_faults(registry: &Registry) -> anyhow::Result<Registry> {
+    let mut all = Registry::empty();
+    registry.entries().iter().try_for_each(|entry| all.add(entry.clone()))?;
+    for fault in faults::catalogue() {
+        if registry.get(fault.name).is_err() {
+            all.add(fault.entry())?;
+        }
+    }
+    all.add(faults::control())?;
+    Ok(all)
+}

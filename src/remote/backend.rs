@@ -1,0 +1,343 @@
+//! The traits of the [layer](crate::layer) module, answered by a child.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ndarray::{ArcArray2, ArrayView2, ArrayViewMut2};
+
+use super::connection::Connection;
+use super::process::Process;
+use super::protocol::{Reply, Request, Subject};
+use crate::backend::Entry;
+use crate::child::Program;
+use crate::error::{Error, Result};
+use crate::layer::{
+    Backend, BoundLayer, Descent, Engine, Grads, Layer, LayerSpec, Params, Profile, Reason, Upstream,
+};
+use crate::machine::FloatState;
+use crate::scalar::Scalar;
+
+/// A backend whose engines live in children, one for each thread count. A lost child is an error of the call; the next opening starts
+/// another.
+pub struct Remote<T: Scalar> {
+    program: Program,
+    subject: Subject,
+    profile: Profile,
+    limit: Duration,
+    connections: Mutex<BTreeMap<NonZeroUsize, Arc<Connection>>>,
+    scalar: PhantomData<T>,
+}
+
+impl<T: Scalar> Remote<T> {
+    /// The backend of `entry` as `program` has it, which must come to serve under the verb [`VERB`](crate::child::VERB). A reply may
+    /// take `limit`.
+    pub fn new(program: &Program, entry: &Entry, limit: Duration) -> Self {
+        Remote {
+            program: program.clone(),
+            subject: Subject { backend: entry.name().into(), scalar: T::KIND },
+            profile: entry.profile(),
+            limit,
+            connections: Mutex::default(),
+            scalar: PhantomData,
+        }
+    }
+
+    /// The same in processes of its own.
+    pub fn another(&self) -> Self {
+        Remote {
+            program: self.program.clone(),
+            subject: self.subject.clone(),
+            profile: self.profile,
+            limit: self.limit,
+            connections: Mutex::default(),
+            scalar: PhantomData,
+        }
+    }
+
+    fn connection(&self, threads: NonZeroUsize) -> Result<Arc<Connection>> {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(connection) = connections.get(&threads).filter(|connection| !connection.is_lost()) {
+            return Ok(Arc::clone(connection));
+        }
+        let connection = Arc::new(Connection::start(&self.program, &self.subject, threads, self.limit)?);
+        connections.insert(threads, Arc::clone(&connection));
+        Ok(connection)
+    }
+
+    fn started(&self, threads: NonZeroUsize) -> Option<Arc<Connection>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).get(&threads).cloned()
+    }
+
+    /// Whether the backend can run, as a child says. The inner error is its reason.
+    ///
+    /// # Errors
+    /// [`Error::Lost`] and what else keeps the child from saying so.
+    pub fn availability(&self) -> Result<std::result::Result<(), Reason>> {
+        match self.connection(NonZeroUsize::MIN)?.ask(Request::Available)? {
+            Reply::Unavailable(None) => Ok(Ok(())),
+            Reply::Unavailable(Some(reason)) => Ok(Err(Reason(reason))),
+            other => Err(nonsense(&other)),
+        }
+    }
+
+    /// The floating-point modes of the thread in the child that stands for this one; inside [`Engine::run`] those of all workers of the pool
+    /// that it is in.
+    ///
+    /// # Errors
+    /// Where the child is lost.
+    pub fn float_states(&self, threads: NonZeroUsize) -> Result<Vec<FloatState>> {
+        match self.connection(threads)?.ask(Request::FloatStates)? {
+            Reply::FloatStates(states) => Ok(states),
+            other => Err(nonsense(&other)),
+        }
+    }
+
+    /// Heap allocations in all passes on so many threads; none where the program does not count them
+    /// ([`Counting`](crate::Counting)) or nothing has run.
+    pub fn allocations(&self, threads: NonZeroUsize) -> Option<u64> {
+        self.started(threads)?.allocations()
+    }
+
+    /// The child that computes on so many threads, as it is seen from outside.
+    pub fn process(&self, threads: NonZeroUsize) -> Option<Process> {
+        self.started(threads).filter(|connection| !connection.is_lost()).map(|connection| connection.process())
+    }
+
+    /// Ends a stretch of work: threads that call from now on are others in the children. Answers what went wrong where no call could say so.
+    pub fn end_stretch(&self) -> Option<String> {
+        let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let complaints = connections.values().map(|connection| {
+            connection.end_lanes();
+            connection.take_complaint()
+        });
+        complaints.fold(None, Option::or)
+    }
+}
+
+fn nonsense(reply: &Reply) -> Error {
+    Error::Told(format!("its process answered {reply:?}, which nobody had asked for"))
+}
+
+impl<T: Scalar> Backend<T> for Remote<T> {
+    fn name(&self) -> &str {
+        &self.subject.backend
+    }
+
+    fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    fn open(&self, threads: NonZeroUsize) -> Result<Arc<dyn Engine<T>>> {
+        let connection = self.connection(threads)?;
+        let number = connection.number();
+        match connection.ask(Request::Open { engine: number, threads })? {
+            Reply::Opened { threads, description } => {
+                Ok(Arc::new(RemoteEngine { hold: Hold { connection, number }, threads, description }))
+            }
+            other => Err(nonsense(&other)),
+        }
+    }
+}
+
+/// Something in the child, for as long as it is wanted.
+struct Hold {
+    connection: Arc<Connection>,
+    number: u64,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.connection.drop_number(self.number);
+    }
+}
+
+struct RemoteEngine {
+    hold: Hold,
+    threads: usize,
+    description: String,
+}
+
+impl<T: Scalar> Engine<T> for RemoteEngine {
+    fn threads(&self) -> usize {
+        self.threads
+    }
+
+    fn description(&self) -> String {
+        self.description.clone()
+    }
+
+    fn plan(&self, spec: LayerSpec) -> Result<Box<dyn Layer<T>>> {
+        let Hold { connection, number: engine } = &self.hold;
+        let hold = Hold { connection: Arc::clone(connection), number: connection.number() };
+        connection.expect_done(Request::Plan { engine: *engine, layer: hold.number, spec })?;
+        Ok(Box::new(RemoteLayer(hold)))
+    }
+
+    fn bind(&self, spec: LayerSpec, x: ArcArray2<T>) -> Result<Box<dyn BoundLayer<T>>> {
+        let Hold { connection, number: engine } = &self.hold;
+        let hold = Hold { connection: Arc::clone(connection), number: connection.number() };
+        connection.with_lane(|lane| {
+            let x = lane.layout.put("X", x.view());
+            connection.call(lane, Request::Bind { engine: *engine, layer: hold.number, spec, x })?;
+            lane.layout.expect_untouched()
+        })?;
+        Ok(Box::new(RemoteLayer(hold)))
+    }
+
+    fn run(&self, job: &mut (dyn FnMut() + Send)) {
+        let Hold { connection, number: engine } = &self.hold;
+        // Leaves whether the job returns or panics.
+        struct Inside<'a>(&'a Connection);
+        impl Drop for Inside<'_> {
+            fn drop(&mut self) {
+                if let Err(error) = self.0.expect_done(Request::Leave) {
+                    self.0.complain(error.to_string());
+                }
+            }
+        }
+        let inside = match connection.expect_done(Request::Enter { engine: *engine }) {
+            Ok(()) => Some(Inside(connection)),
+            Err(error) => {
+                connection.complain(error.to_string());
+                None
+            }
+        };
+        job();
+        drop(inside);
+    }
+}
+
+/// A planned or a bound layer.
+struct RemoteLayer(Hold);
+
+impl<T: Scalar> Layer<T> for RemoteLayer {
+    fn forward(
+        &mut self,
+        params: Params<'_, T>,
+        a_prev: ArrayView2<'_, T>,
+        z: ArrayViewMut2<'_, T>,
+        a: ArrayViewMut2<'_, T>,
+    ) -> Result<()> {
+        let Hold { connection, number: layer } = &self.0;
+        connection.with_lane(|lane| {
+            let put = &mut lane.layout;
+            let (w, b, a_prev) = (put.put("W", params.w), put.put("b", params.b), put.put("A_prev", a_prev));
+            let (z_place, a_place) = (put.put("Z", z.view()), put.put("A", a.view()));
+            connection.call(lane, Request::Forward { layer: *layer, w, b, a_prev, z: z_place, a: a_place })?;
+            lane.layout.take(&z_place, z);
+            lane.layout.take(&a_place, a);
+            lane.layout.expect_untouched()
+        })
+    }
+
+    fn backward(
+        &mut self,
+        params: Params<'_, T>,
+        a_prev: ArrayView2<'_, T>,
+        z: ArrayView2<'_, T>,
+        upstream: Upstream<'_, T>,
+        scale: T,
+        grads: Grads<'_, T>,
+        da_prev: Option<ArrayViewMut2<'_, T>>,
+    ) -> Result<()> {
+        let Hold { connection, number: layer } = &self.0;
+        let Grads { dw, db } = grads;
+        let (upstream, is_da) = parts(upstream);
+        connection.with_lane(|lane| {
+            let put = &mut lane.layout;
+            let (w, b, a_prev) = (put.put("W", params.w), put.put("b", params.b), put.put("A_prev", a_prev));
+            let (z, upstream) = (put.put("Z", z), put.put(if is_da { "dA" } else { "dZ" }, upstream));
+            let (dw_place, db_place) = (put.put("dW", dw.view()), put.put("db", db.view()));
+            let da_place = da_prev.as_ref().map(|da_prev| put.put("dA_prev", da_prev.view()));
+            let request = Request::Backward {
+                layer: *layer,
+                w,
+                b,
+                a_prev,
+                z,
+                upstream,
+                is_da,
+                scale: scale.widen().into(),
+                dw: dw_place,
+                db: db_place,
+                da_prev: da_place,
+            };
+            connection.call(lane, request)?;
+            lane.layout.take(&dw_place, dw);
+            lane.layout.take(&db_place, db);
+            if let (Some(place), Some(da_prev)) = (da_place, da_prev) {
+                lane.layout.take(&place, da_prev);
+            }
+            lane.layout.expect_untouched()
+        })
+    }
+}
+
+impl<T: Scalar> BoundLayer<T> for RemoteLayer {
+    fn forward(&mut self, z: ArrayViewMut2<'_, T>, a: ArrayViewMut2<'_, T>) -> Result<()> {
+        let Hold { connection, number: layer } = &self.0;
+        connection.with_lane(|lane| {
+            let (z_place, a_place) = (lane.layout.put("Z", z.view()), lane.layout.put("A", a.view()));
+            connection.call(lane, Request::BoundForward { layer: *layer, z: z_place, a: a_place })?;
+            lane.layout.take(&z_place, z);
+            lane.layout.take(&a_place, a);
+            lane.layout.expect_untouched()
+        })
+    }
+
+    fn descend(
+        &mut self,
+        z: ArrayView2<'_, T>,
+        upstream: Upstream<'_, T>,
+        scale: T,
+        descent: Descent<T>,
+    ) -> Result<()> {
+        let Hold { connection, number: layer } = &self.0;
+        let (upstream, is_da) = parts(upstream);
+        connection.with_lane(|lane| {
+            let (z, upstream) =
+                (lane.layout.put("Z", z), lane.layout.put(if is_da { "dA" } else { "dZ" }, upstream));
+            let request = Request::Descend {
+                layer: *layer,
+                z,
+                upstream,
+                is_da,
+                scale: scale.widen().into(),
+                rate: descent.rate.widen().into(),
+                decay: descent.decay.widen().into(),
+            };
+            connection.call(lane, request)?;
+            lane.layout.expect_untouched()
+        })
+    }
+
+    fn export(&self, w: ArrayViewMut2<'_, T>, b: ArrayViewMut2<'_, T>) -> Result<()> {
+        let Hold { connection, number: layer } = &self.0;
+        connection.with_lane(|lane| {
+            let (w_place, b_place) = (lane.layout.put("W", w.view()), lane.layout.put("b", b.view()));
+            connection.call(lane, Request::Export { layer: *layer, w: w_place, b: b_place })?;
+            lane.layout.take(&w_place, w);
+            lane.layout.take(&b_place, b);
+            lane.layout.expect_untouched()
+        })
+    }
+
+    fn import(&mut self, params: Params<'_, T>) -> Result<()> {
+        let Hold { connection, number: layer } = &self.0;
+        connection.with_lane(|lane| {
+            let (w, b) = (lane.layout.put("W", params.w), lane.layout.put("b", params.b));
+            connection.call(lane, Request::Import { layer: *layer, w, b })?;
+            lane.layout.expect_untouched()
+        })
+    }
+}
+
+fn parts<T>(upstream: Upstream<'_, T>) -> (ArrayView2<'_, T>, bool) {
+    match upstream {
+        Upstream::Da(view) => (view, true),
+        Upstream::Dz(view) => (view, false),
+    }
+}

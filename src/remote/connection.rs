@@ -1,0 +1,293 @@
+//! The parent's hold on one child: lanes, one for each thread that calls, and one thread that listens for all of them.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{JoinHandle, ThreadId};
+use std::time::{Duration, Instant};
+
+use super::arena::Arena;
+use super::layout::Layout;
+use super::process::Process;
+use super::protocol::{Answered, Asked, First, FirstWord, Reply, Request, Subject};
+use crate::child::{self, Child, Failure, Patience, Program, Speaker, environment};
+use crate::error::{Error, Result};
+
+/// How long the end of a child is waited for that did not answer in time.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// A child that computes on so many threads.
+pub(super) struct Connection {
+    pub subject: Subject,
+    pub threads: NonZeroUsize,
+    process: Process,
+    /// How long a single reply may take.
+    limit: Duration,
+    speaker: Mutex<Speaker>,
+    lanes: Mutex<HashMap<ThreadId, Arc<Mutex<Lane>>>>,
+    listening: Arc<Listening>,
+    listener: Option<JoinHandle<()>>,
+    next_lane: AtomicU32,
+    next_number: AtomicU64,
+    dropped: Mutex<Vec<u64>>,
+    allocations: AtomicU64,
+    counts_allocations: std::sync::atomic::AtomicBool,
+    /// What went wrong where no call could say so.
+    complaint: Mutex<Option<String>>,
+}
+
+/// What the listening thread shares.
+#[derive(Default)]
+struct Listening {
+    /// Where each lane's replies go; empty once the child is lost.
+    replies: Mutex<HashMap<u32, Sender<Reply>>>,
+    lost: Mutex<Option<Failure>>,
+}
+
+/// What stands for a thread of this process.
+pub(super) struct Lane {
+    number: u32,
+    replies: Receiver<Reply>,
+    arena: Option<Arena>,
+    pub layout: Layout,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Connection {
+    /// Starts a child and waits for its first word.
+    pub fn start(program: &Program, subject: &Subject, threads: NonZeroUsize, limit: Duration) -> Result<Self> {
+        let mut command = program.command(&[child::VERB]);
+        command.envs(environment::set(threads));
+        let listening = Arc::new(Listening::default());
+        let (started, has_started) = channel();
+        // The system ends a child with the thread that has started it: that one stays.
+        let listener = std::thread::Builder::new().name("listener".into()).spawn({
+            let (listening, subject) = (Arc::clone(&listening), subject.clone());
+            move || {
+                let begun = Child::start(command).and_then(|mut child| {
+                    child.receive::<FirstWord>(limit, 0)?;
+                    let mut speaker = child.speaker()?;
+                    // A child that takes nothing is seen below.
+                    let _ = speaker.send(&First::Serve(subject));
+                    Ok((child, speaker))
+                });
+                match begun {
+                    Ok((child, speaker)) => {
+                        let id = child.id();
+                        if started.send(Ok((speaker, id))).is_ok() {
+                            listening.run(child);
+                        }
+                    }
+                    Err(failure) => drop(started.send(Err(failure))),
+                }
+            }
+        });
+        let lost = |why: String| Error::Lost { name: subject.backend.clone(), threads: threads.get(), why, late: false };
+        let listener = listener.map_err(|error| lost(format!("no thread can be started to listen to it: {error}")))?;
+        let begun = has_started.recv().map_err(|_| lost("its listener is gone".into()))?;
+        let (speaker, id) = begun.map_err(|failure| lost(failure.to_string()))?;
+        Ok(Connection {
+            subject: subject.clone(),
+            threads,
+            process: Process(id),
+            limit,
+            speaker: Mutex::new(speaker),
+            lanes: Mutex::default(),
+            listening,
+            listener: Some(listener),
+            next_lane: AtomicU32::new(0),
+            next_number: AtomicU64::new(0),
+            dropped: Mutex::default(),
+            allocations: AtomicU64::new(0),
+            counts_allocations: false.into(),
+            complaint: Mutex::default(),
+        })
+    }
+
+    /// The child as it is seen from outside.
+    pub fn process(&self) -> Process {
+        self.process
+    }
+
+    /// A number for an engine or a layer.
+    pub fn number(&self) -> u64 {
+        self.next_number.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Has the child drop what has this number, before its next request.
+    pub fn drop_number(&self, number: u64) {
+        locked(&self.dropped).push(number);
+    }
+
+    /// Allocations in all passes so far; none where the program does not count them.
+    pub fn allocations(&self) -> Option<u64> {
+        self.counts_allocations.load(Ordering::Relaxed).then(|| self.allocations.load(Ordering::Relaxed))
+    }
+
+    /// Notes what went wrong where no call can say so.
+    pub fn complain(&self, what: String) {
+        locked(&self.complaint).get_or_insert(what);
+    }
+
+    /// What was noted, once.
+    pub fn take_complaint(&self) -> Option<String> {
+        locked(&self.complaint).take()
+    }
+
+    /// Whether nobody answers any more.
+    pub fn is_lost(&self) -> bool {
+        locked(&self.listening.lost).is_some()
+    }
+
+    /// Ends all lanes and their threads: the next call from anywhere is on a new one.
+    pub fn end_lanes(&self) {
+        for (_, lane) in locked(&self.lanes).drain() {
+            let number = locked(&lane).number;
+            locked(&self.listening.replies).remove(&number);
+            let _ = self.say(number, Request::End);
+        }
+    }
+
+    /// The lane of the calling thread.
+    fn lane(&self) -> Arc<Mutex<Lane>> {
+        let new = || {
+            let number = self.next_lane.fetch_add(1, Ordering::Relaxed);
+            let (sender, replies) = channel();
+            // Of a child that is lost nobody waits for anything: then `replies` is closed.
+            if !self.is_lost() {
+                locked(&self.listening.replies).insert(number, sender);
+            }
+            if self.is_lost() {
+                locked(&self.listening.replies).clear();
+            }
+            Arc::new(Mutex::new(Lane { number, replies, arena: None, layout: Layout::default() }))
+        };
+        Arc::clone(locked(&self.lanes).entry(std::thread::current().id()).or_insert_with(new))
+    }
+
+    /// Asks on the calling thread's lane.
+    pub fn ask(&self, request: Request) -> Result<Reply> {
+        let lane = self.lane();
+        let lane = locked(&lane);
+        self.ask_on(&lane, request)
+    }
+
+    /// Asks for something that has no other answer than that it is done.
+    pub fn expect_done(&self, request: Request) -> Result<()> {
+        let lane = self.lane();
+        let lane = locked(&lane);
+        self.expect_done_on(&lane, request)
+    }
+
+    /// The calling thread's lane with no matrices on it, for a [`call`](Self::call).
+    pub fn with_lane<R>(&self, use_it: impl FnOnce(&mut Lane) -> Result<R>) -> Result<R> {
+        let lane = self.lane();
+        let mut lane = locked(&lane);
+        lane.layout.clear();
+        use_it(&mut lane)
+    }
+
+    /// Asks with the matrices that lie on the lane. Afterwards outputs can be taken from it.
+    pub fn call(&self, lane: &mut Lane, request: Request) -> Result<()> {
+        let bytes = lane.layout.bytes();
+        if lane.arena.as_ref().is_none_or(|arena| arena.bytes() < bytes) {
+            // The old one goes first: two would need twice the memory.
+            lane.arena = None;
+            let arena = Arena::create(bytes.next_power_of_two().max(1 << 16));
+            let arena = arena.map_err(|error| self.lost(format!("no memory can be shared with it: {error}")))?;
+            self.expect_done_on(lane, Request::Arena { path: arena.path().to_owned(), bytes: arena.bytes() })?;
+            lane.arena = Some(arena);
+        }
+        if let Some(arena) = &mut lane.arena {
+            lane.layout.write(arena);
+        }
+        self.expect_done_on(lane, request)?;
+        if let Some(arena) = &lane.arena {
+            lane.layout.read(arena);
+        }
+        Ok(())
+    }
+
+    fn expect_done_on(&self, lane: &Lane, request: Request) -> Result<()> {
+        match self.ask_on(lane, request)? {
+            Reply::Done => Ok(()),
+            Reply::Computed { allocations } => {
+                self.counts_allocations.store(allocations.is_some(), Ordering::Relaxed);
+                self.allocations.fetch_add(allocations.unwrap_or(0), Ordering::Relaxed);
+                Ok(())
+            }
+            other => Err(self.lost(format!("it answered {other:?}, which nobody had asked for"))),
+        }
+    }
+
+    fn ask_on(&self, lane: &Lane, request: Request) -> Result<Reply> {
+        // A child that is gone is seen below, with the reason.
+        let _ = self.say(lane.number, request);
+        let mut patience = Patience::of(self.limit);
+        loop {
+            let Some(slice) = patience.slice() else {
+                locked(&self.speaker).hang_up();
+                // It ends now, by itself or by us, and leaves its last words.
+                while let Ok(_) = lane.replies.recv_timeout(LAST_WORDS) {}
+                let words = locked(&self.listening.lost).as_ref().map(|failure| failure.words().to_owned());
+                let failure = Failure::Late(self.limit, words.unwrap_or_default());
+                let (name, threads) = (self.subject.backend.clone(), self.threads.get());
+                return Err(Error::Lost { name, threads, why: failure.to_string(), late: true });
+            };
+            let start = Instant::now();
+            match lane.replies.recv_timeout(slice) {
+                Ok(Reply::Failed(complaint)) => return Err(complaint.into_error(&self.subject.backend)),
+                Ok(reply) => return Ok(reply),
+                Err(RecvTimeoutError::Timeout) => patience.count(start, slice),
+                Err(RecvTimeoutError::Disconnected) => {
+                    let why = locked(&self.listening.lost).as_ref().map(ToString::to_string);
+                    return Err(self.lost(why.unwrap_or_else(|| "it is gone".into())));
+                }
+            }
+        }
+    }
+
+    fn say(&self, lane: u32, request: Request) -> std::io::Result<()> {
+        let dropped = std::mem::take(&mut *locked(&self.dropped));
+        locked(&self.speaker).send(&Asked { lane, dropped, request })
+    }
+
+    fn lost(&self, why: String) -> Error {
+        Error::Lost { name: self.subject.backend.clone(), threads: self.threads.get(), why, late: false }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        locked(&self.speaker).hang_up();
+        if let Some(listener) = self.listener.take() {
+            // It has nothing to say.
+            let _ = listener.join();
+        }
+    }
+}
+
+impl Listening {
+    /// Hands replies to their lanes for as long as the child lives.
+    fn run(&self, mut child: Child) {
+        let failure = loop {
+            match child.listen::<Answered>() {
+                // A lane that was given up has nobody waiting.
+                Ok(Answered { lane, reply }) => {
+                    if let Some(sender) = locked(&self.replies).get(&lane) {
+                        let _ = sender.send(reply);
+                    }
+                }
+                Err(failure) => break failure,
+            }
+        };
+        *locked(&self.lost) = Some(failure);
+        // Whoever waits sees that nothing will come.
+        locked(&self.replies).clear();
+    }
+}

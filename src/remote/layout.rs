@@ -1,0 +1,136 @@
+//! How the matrices of one call lie in the arena, and what may have changed there afterwards.
+
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+use super::arena::Arena;
+use super::protocol::Place;
+use crate::error::{Error, Result};
+use crate::scalar::{Scalar, bytes_of, bytes_of_mut};
+
+/// Bytes around each matrix.
+const MARGIN: usize = 128;
+/// Addresses keep their distance from the last multiple of this.
+const ALIGNMENT: usize = 64;
+/// What lies around matrices and between their rows: a NaN in both types, with a payload of its own so that whoever writes one shows.
+const AROUND: [u8; 8] = [0xa5, 0xc3, 0xff, 0x7f, 0xa5, 0xc3, 0xff, 0x7f];
+
+/// The matrices of one call.
+#[derive(Default)]
+pub(super) struct Layout {
+    /// What the arena holds at the call.
+    before: Vec<u8>,
+    /// What it held afterwards.
+    after: Vec<u8>,
+    places: Vec<(&'static str, Place)>,
+}
+
+impl Layout {
+    /// For the next call.
+    pub fn clear(&mut self) {
+        self.before.clear();
+        self.places.clear();
+    }
+
+    /// A matrix with its elements as they are, be it an input or an output.
+    pub fn put<T: Scalar>(&mut self, what: &'static str, view: ArrayView2<'_, T>) -> Place {
+        let strides: [isize; 2] = view.strides().try_into().expect("a matrix has two axes");
+        let mut place = Place {
+            offset: 0,
+            dim: view.dim(),
+            strides: (strides[0].unsigned_abs(), strides[1].unsigned_abs()),
+            reversed: (strides[0] < 0 && view.nrows() > 1, strides[1] < 0 && view.ncols() > 1),
+        };
+        let extent = place.extent().expect("a view of memory has no more elements than there are addresses");
+        let lowest = lowest(&view).addr();
+        let free = self.before.len() + MARGIN;
+        let start = free.next_multiple_of(ALIGNMENT) + lowest % ALIGNMENT;
+        let end = start + extent * size_of::<T>() + MARGIN;
+        let from = self.before.len();
+        self.before.resize(end.next_multiple_of(ALIGNMENT), 0);
+        self.before[from..].as_chunks_mut::<8>().0.fill(AROUND);
+        place.offset = start;
+        for row in 0..view.nrows() {
+            let (row, start) = (view.row(row), place.row_start::<T>(row));
+            match row.to_slice() {
+                Some(row) => self.before[start..start + size_of_val(row)].copy_from_slice(bytes_of(row)),
+                None => row.iter().enumerate().for_each(|(column, value)| {
+                    let at = start + place.column_start::<T>(column);
+                    self.before[at..at + size_of::<T>()].copy_from_slice(bytes_of(std::slice::from_ref(value)));
+                }),
+            }
+        }
+        self.places.push((what, place));
+        place
+    }
+
+    /// The bytes that the arena must have.
+    pub fn bytes(&self) -> usize {
+        self.before.len()
+    }
+
+    /// To be called before the call.
+    pub fn write(&self, arena: &mut Arena) {
+        arena.write(&self.before);
+    }
+
+    /// To be called after it, and before the outputs are taken.
+    pub fn read(&mut self, arena: &Arena) {
+        self.after.resize(self.before.len(), 0);
+        arena.read(&mut self.after);
+    }
+
+    /// Takes an output. From then on the place counts as unchanged.
+    pub fn take<T: Scalar>(&mut self, place: &Place, mut view: ArrayViewMut2<'_, T>) {
+        let mut take = |at: usize, elements: &mut [T]| {
+            let range = at..at + size_of_val(elements);
+            bytes_of_mut(elements).copy_from_slice(&self.after[range.clone()]);
+            self.after[range.clone()].copy_from_slice(&self.before[range]);
+        };
+        for row in 0..view.nrows() {
+            let (mut row, start) = (view.row_mut(row), place.row_start::<T>(row));
+            match row.as_slice_mut() {
+                Some(row) => take(start, row),
+                None => row.iter_mut().enumerate().for_each(|(column, value)| {
+                    take(start + place.column_start::<T>(column), std::slice::from_mut(value));
+                }),
+            }
+        }
+    }
+
+    /// Whatever was not taken must be as it was.
+    ///
+    /// # Errors
+    /// [`Error::Trespass`], naming the matrix that was changed, or the nearest.
+    pub fn expect_untouched(&self) -> Result<()> {
+        if self.before == self.after {
+            return Ok(());
+        }
+        let changed = self.before.iter().zip(&self.after).position(|(before, after)| before != after);
+        let changed = changed.unwrap_or_default();
+        let distance = |place: &Place| place.offset.abs_diff(changed);
+        let inside = self.places.iter().rev().find(|(_, place)| place.offset <= changed);
+        let nearest = inside.or(self.places.iter().min_by_key(|(_, place)| distance(place)));
+        Err(Error::Trespass { what: nearest.map_or("a matrix", |(what, _)| what) })
+    }
+}
+
+/// The address of the element that lies lowest.
+fn lowest<T>(view: &ArrayView2<'_, T>) -> *const T {
+    let below = |stride: isize, length: usize| if stride < 0 { stride * (length.max(1) as isize - 1) } else { 0 };
+    let strides = view.strides();
+    view.as_ptr().wrapping_offset(below(strides[0], view.nrows()) + below(strides[1], view.ncols()))
+}
+
+impl Place {
+    /// Bytes of the arena before the first element of a row.
+    fn row_start<T>(&self, row: usize) -> usize {
+        let at = if self.reversed.0 { self.dim.0 - 1 - row } else { row };
+        self.offset + at * self.strides.0 * size_of::<T>()
+    }
+
+    /// Bytes from there to the element of a column.
+    fn column_start<T>(&self, column: usize) -> usize {
+        let at = if self.reversed.1 { self.dim.1 - 1 - column } else { column };
+        at * self.strides.1 * size_of::<T>()
+    }
+}

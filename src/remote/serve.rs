@@ -1,0 +1,316 @@
+//! The child's side: does what it is asked to on the thread that it is asked for, and decides nothing.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::arena::Arena;
+use super::protocol::{Answered, Asked, Complaint, First, FirstWord, Reply, Request, Subject};
+use crate::allocator::Counting;
+use crate::backend::{Entry, Registry};
+use crate::child::{Channel, Speaker};
+use crate::error::{Error, Result};
+use crate::layer::{BoundLayer, Descent, Engine, Grads, Layer, Params, Upstream};
+use crate::machine::FloatState;
+use crate::scalar::{Scalar, ScalarKind};
+
+/// Serves the parent until it is gone, after the first word and the first request have been exchanged.
+///
+/// # Errors
+/// Of the channel. What goes wrong with the backend is told to the parent.
+pub(crate) fn serve(registry: &Registry, subject: &Subject, channel: Channel) -> io::Result<()> {
+    match subject.scalar {
+        ScalarKind::F32 => serve_as::<f32>(registry, subject, channel),
+        ScalarKind::F64 => serve_as::<f64>(registry, subject, channel),
+    }
+}
+
+/// A parent's subject, before it is served: for a program that does not have all backends in one registry.
+pub(crate) struct Wanted {
+    /// What the parent wants.
+    pub subject: Subject,
+    channel: Channel,
+}
+
+impl Wanted {
+    /// Says the first word and waits for the first request; none where the parent is gone.
+    ///
+    /// # Errors
+    /// Of the channel, also where this process was not started by a parent.
+    pub fn wait() -> io::Result<Option<Self>> {
+        let mut channel = Channel::of_child()?;
+        channel.send(&FirstWord::Started, &[])?;
+        let first = channel.receive::<First>()?;
+        Ok(first.map(|First::Serve(subject)| Wanted { subject, channel }))
+    }
+
+    /// Serves it with the backends of `registry`.
+    ///
+    /// # Errors
+    /// As [`serve`].
+    pub fn serve(self, registry: &Registry) -> io::Result<()> {
+        serve(registry, &self.subject, self.channel)
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the lanes share.
+struct Server<T: Scalar> {
+    entry: std::result::Result<Entry, String>,
+    speaker: Mutex<Speaker>,
+    engines: Mutex<HashMap<u64, Arc<dyn Engine<T>>>>,
+    layers: Mutex<HashMap<u64, Planned<T>>>,
+}
+
+enum Planned<T: Scalar> {
+    Layer(Box<dyn Layer<T>>),
+    Bound(Box<dyn BoundLayer<T>>),
+}
+
+fn serve_as<T: Scalar>(registry: &Registry, subject: &Subject, mut channel: Channel) -> io::Result<()> {
+    let server = Arc::new(Server::<T> {
+        entry: registry.get(&subject.backend).cloned().map_err(|error| error.to_string()),
+        speaker: Mutex::new(channel.speaker()?),
+        engines: Mutex::default(),
+        layers: Mutex::default(),
+    });
+    let mut lanes = HashMap::<u32, Sender<Asked>>::new();
+    while let Some(asked) = channel.receive::<Asked>()? {
+        let lane = asked.lane;
+        if matches!(asked.request, Request::End) {
+            lanes.remove(&lane);
+            continue;
+        }
+        if !lanes.contains_key(&lane) {
+            let (sender, requests) = self::channel();
+            let server = Arc::clone(&server);
+            let thread = std::thread::Builder::new().spawn(move || {
+                let mut lane = Lane { number: lane, requests, server, arena: None };
+                lane.serve_until(&mut |_| false);
+            });
+            if let Err(error) = thread {
+                let complaint = Complaint::Other(format!("no thread can be started for its calls: {error}"));
+                channel.send(&Answered { lane, reply: Reply::Failed(complaint) }, &[])?;
+                continue;
+            }
+            lanes.insert(lane, sender);
+        }
+        // The thread of a lane ends with the lane or with the process.
+        let _ = lanes[&lane].send(asked);
+    }
+    Ok(())
+}
+
+/// A thread that stands for one of the parent's.
+struct Lane<T: Scalar> {
+    number: u32,
+    requests: Receiver<Asked>,
+    server: Arc<Server<T>>,
+    arena: Option<Arena>,
+}
+
+impl<T: Scalar> Lane<T> {
+    /// Serves requests up to the first that `is_last`; without an answer to that one.
+    fn serve_until(&mut self, is_last: &mut dyn FnMut(&Request) -> bool) {
+        while let Ok(Asked { dropped, request, .. }) = self.requests.recv() {
+            let reply = match self.drop_all(&dropped) {
+                Err(complaint) => Some(Reply::Failed(complaint)),
+                Ok(()) if is_last(&request) => return,
+                Ok(()) => match request {
+                    Request::Enter { engine } => self.enter(engine),
+                    request => Some(self.reply(request)),
+                },
+            };
+            if let Some(reply) = reply {
+                self.say(reply);
+            }
+        }
+    }
+
+    fn say(&self, reply: Reply) {
+        // A parent that is gone ends this process.
+        let _ = locked(&self.server.speaker).send(&Answered { lane: self.number, reply });
+    }
+
+    fn drop_all(&self, numbers: &[u64]) -> std::result::Result<(), Complaint> {
+        let layers: Vec<_> = numbers.iter().filter_map(|number| locked(&self.server.layers).remove(number)).collect();
+        let engines: Vec<_> = numbers.iter().filter_map(|number| locked(&self.server.engines).remove(number)).collect();
+        guarded(|| {
+            drop(layers);
+            drop(engines);
+            Ok(())
+        })
+    }
+
+    /// Serves inside the engine's run until the parent leaves. The answer to that comes from here.
+    fn enter(&mut self, engine: u64) -> Option<Reply> {
+        let engine = match self.engine(engine) {
+            Ok(engine) => engine,
+            Err(error) => return Some(Reply::Failed(error.into())),
+        };
+        let mut times = 0;
+        let outcome = guarded(|| {
+            engine.run(&mut || {
+                times += 1;
+                if times == 1 {
+                    self.say(Reply::Done);
+                    self.serve_until(&mut |request| matches!(request, Request::Leave));
+                }
+            });
+            Ok(())
+        });
+        Some(match (outcome, times) {
+            (Err(complaint), _) => Reply::Failed(complaint),
+            (Ok(()), 1) => Reply::Done,
+            (Ok(()), times) => Reply::Failed(Complaint::Other(format!("Engine::run ran its job {times} times, not once"))),
+        })
+    }
+
+    fn reply(&mut self, request: Request) -> Reply {
+        guarded(|| self.handle(request)).unwrap_or_else(Reply::Failed)
+    }
+
+    fn engine(&self, number: u64) -> Result<Arc<dyn Engine<T>>> {
+        locked(&self.server.engines).get(&number).cloned().ok_or_else(|| protocol("an engine that there is not"))
+    }
+
+    fn handle(&mut self, request: Request) -> Result<Reply> {
+        let entry = || self.server.entry.as_ref().map_err(|message| Error::Told(message.clone()));
+        match request {
+            Request::Arena { path, bytes } => {
+                self.arena = None;
+                self.arena = Some(Arena::open(&path, bytes).map_err(|source| Error::Io { action: "map", path, source })?);
+            }
+            Request::Available => return Ok(Reply::Unavailable(entry()?.available().err().map(|reason| reason.0))),
+            Request::Open { engine, threads } => {
+                let opened = entry()?.open::<T>(threads)?;
+                let reply = Reply::Opened { threads: opened.threads(), description: opened.description() };
+                locked(&self.server.engines).insert(engine, opened);
+                return Ok(reply);
+            }
+            Request::Plan { engine, layer, spec } => {
+                let planned = self.engine(engine)?.plan(spec)?;
+                locked(&self.server.layers).insert(layer, Planned::Layer(planned));
+            }
+            Request::Bind { engine, layer, spec, x } => {
+                // SAFETY: the only view.
+                let x = unsafe { self.arena()?.view::<T>(&x) }.map_err(Error::Told)?.to_owned().into_shared();
+                let bound = self.engine(engine)?.bind(spec, x)?;
+                locked(&self.server.layers).insert(layer, Planned::Bound(bound));
+            }
+            Request::FloatStates => {
+                let in_a_pool = rayon::current_thread_index().is_some();
+                let states =
+                    if in_a_pool { rayon::broadcast(|_| FloatState::of_this_thread()) } else { vec![FloatState::of_this_thread()] };
+                return Ok(Reply::FloatStates(states));
+            }
+            Request::Enter { .. } | Request::Leave | Request::End => return Err(protocol("a request out of its order")),
+            pass => return self.pass(pass),
+        }
+        Ok(Reply::Done)
+    }
+
+    fn arena(&self) -> Result<&Arena> {
+        self.arena.as_ref().ok_or_else(|| protocol("matrices before there is an arena"))
+    }
+
+    /// A call of a layer. It is out of the table meanwhile: others may be called at the same time.
+    fn pass(&mut self, request: Request) -> Result<Reply> {
+        let (Request::Forward { layer: number, .. }
+        | Request::Backward { layer: number, .. }
+        | Request::BoundForward { layer: number, .. }
+        | Request::Descend { layer: number, .. }
+        | Request::Export { layer: number, .. }
+        | Request::Import { layer: number, .. }) = request
+        else {
+            return Err(protocol("a request that is no pass"));
+        };
+        let mut planned = locked(&self.server.layers).remove(&number).ok_or_else(|| protocol("a layer that there is not"))?;
+        let outcome = match &mut planned {
+            Planned::Layer(layer) => self.pass_of_layer(layer.as_mut(), &request),
+            Planned::Bound(bound) => self.pass_of_bound(bound.as_mut(), &request),
+        };
+        locked(&self.server.layers).insert(number, planned);
+        outcome
+    }
+
+    fn pass_of_layer(&self, layer: &mut dyn Layer<T>, request: &Request) -> Result<Reply> {
+        let arena = self.arena()?;
+        // SAFETY: the parent lays out the matrices of a call side by side, and each is taken once.
+        let view = |place| unsafe { arena.view::<T>(place) }.map_err(Error::Told);
+        // SAFETY: as above.
+        let view_mut = |place| unsafe { arena.view_mut::<T>(place) }.map_err(Error::Told);
+        match request {
+            Request::Forward { w, b, a_prev, z, a, .. } => {
+                let (params, a_prev) = (Params { w: view(w)?, b: view(b)? }, view(a_prev)?);
+                let (z, a) = (view_mut(z)?, view_mut(a)?);
+                counted(|| layer.forward(params, a_prev, z, a))
+            }
+            Request::Backward { w, b, a_prev, z, upstream, is_da, scale, dw, db, da_prev, .. } => {
+                let (params, a_prev) = (Params { w: view(w)?, b: view(b)? }, view(a_prev)?);
+                let (z, upstream) = (view(z)?, upstream_of(view(upstream)?, *is_da));
+                let grads = Grads { dw: view_mut(dw)?, db: view_mut(db)? };
+                let da_prev = da_prev.as_ref().map(view_mut).transpose()?;
+                counted(|| layer.backward(params, a_prev, z, upstream, T::of(scale.get()), grads, da_prev))
+            }
+            _ => Err(protocol("a bound layer's call of a planned one")),
+        }
+    }
+
+    fn pass_of_bound(&self, bound: &mut dyn BoundLayer<T>, request: &Request) -> Result<Reply> {
+        let arena = self.arena()?;
+        // SAFETY: as in `pass_of_layer`.
+        let view = |place| unsafe { arena.view::<T>(place) }.map_err(Error::Told);
+        // SAFETY: as above.
+        let view_mut = |place| unsafe { arena.view_mut::<T>(place) }.map_err(Error::Told);
+        match request {
+            Request::BoundForward { z, a, .. } => {
+                let (z, a) = (view_mut(z)?, view_mut(a)?);
+                counted(|| bound.forward(z, a))
+            }
+            Request::Descend { z, upstream, is_da, scale, rate, decay, .. } => {
+                let (z, upstream) = (view(z)?, upstream_of(view(upstream)?, *is_da));
+                let descent = Descent { rate: T::of(rate.get()), decay: T::of(decay.get()) };
+                counted(|| bound.descend(z, upstream, T::of(scale.get()), descent))
+            }
+            Request::Export { w, b, .. } => bound.export(view_mut(w)?, view_mut(b)?).map(|()| Reply::Done),
+            Request::Import { w, b, .. } => bound.import(Params { w: view(w)?, b: view(b)? }).map(|()| Reply::Done),
+            _ => Err(protocol("a planned layer's call of a bound one")),
+        }
+    }
+}
+
+fn upstream_of<T>(view: ndarray::ArrayView2<'_, T>, is_da: bool) -> Upstream<'_, T> {
+    if is_da { Upstream::Da(view) } else { Upstream::Dz(view) }
+}
+
+/// A pass, and what it allocated. All other threads of this program wait meanwhile, but for the backend's own.
+fn counted(pass: impl FnOnce() -> Result<()>) -> Result<Reply> {
+    let before = Counting::allocations();
+    pass()?;
+    let after = Counting::allocations();
+    Ok(Reply::Computed { allocations: after.zip(before).map(|(after, before)| after - before) })
+}
+
+/// What panics is an answer too.
+fn guarded<R>(call: impl FnOnce() -> Result<R>) -> std::result::Result<R, Complaint> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(outcome) => outcome.map_err(Complaint::from),
+        Err(payload) => Err(Complaint::Panic(panic_text(payload.as_ref()).to_owned())),
+    }
+}
+
+fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str).or(payload.downcast_ref::<&str>().copied());
+    text.unwrap_or("without a message")
+}
+
+fn protocol(what: &str) -> Error {
+    Error::Told(format!("the parent asked for {what}: they are of different versions"))
+}
