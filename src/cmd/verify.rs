@@ -49,6 +49,9 @@ pub(crate) struct Args {
     /// Only this seed [default: the seeds of the depth]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..1 << 20))]
     seed: Option<u32>,
+    /// Draw shapes from this seed, as a run before did [default: another in each run; it is printed]
+    #[arg(long, value_name = "N")]
+    draw: Option<u32>,
     /// Fewer shapes, one seed, one and all threads: seconds
     #[arg(long, conflicts_with = "full")]
     quick: bool,
@@ -59,7 +62,7 @@ pub(crate) struct Args {
     #[arg(long = "require", value_name = "NAME")]
     required: Vec<String>,
     /// The proof that checks can fail: which of them catch each seeded bug; exit code 1 where one that must does not
-    #[arg(long, conflicts_with_all = ["backends", "fixtures", "scalar", "tiers", "checks", "threads", "shape", "seed", "quick", "full", "required", "format", "output"])]
+    #[arg(long, conflicts_with_all = ["backends", "fixtures", "scalar", "tiers", "checks", "threads", "shape", "seed", "draw", "timeout", "quick", "full", "required", "format", "output"])]
     faults: bool,
     /// How many seconds a backend's process may take for one answer; it is ended then, and the check has failed
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = parse_seconds)]
@@ -93,21 +96,30 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     // And those that are in folders.
     let (suite, files) = suite(args)?;
     Paths::default().reads("--fixtures", files).writes("--output", &args.output).check()?;
-    let output = args.output.as_deref().map(|path| Output::create(path, 0)).transpose()?;
+    let create = || args.output.as_deref().map(|path| Output::create(path, 0)).transpose();
+    let mut output = create()?;
     // Where the report goes to standard output in another format, text must not.
     let as_text = args.format == Format::Text || args.output.is_some();
     let mut report = Verification {
         depth: suite.depth,
+        draw: suite.draw,
         program: program_name(),
         flags: args.fixtures.iter().map(|path| shell_option("fixtures", path)).collect(),
         outcomes: Vec::new(),
         disputes: Vec::new(),
     };
 
+    if output.as_ref().is_some_and(Output::is_file) {
+        // Whatever becomes of this run, the report of one before it is not taken for its own.
+        let unfinished = entries.iter().map(|entry| Outcome::of_unfinished(entry)).collect();
+        let interim = Verification { outcomes: unfinished, ..report.clone() };
+        write_whole(args, output, &interim, "", as_text, out)?;
+        output = create()?;
+    }
     let mut written = Ok(());
     let mut text = String::new();
     let mut take = |report: &mut Verification, outcome: Outcome| {
-        let line = line(&outcome, &report.command(&outcome));
+        let line = line(&outcome, report);
         if as_text && written.is_ok() {
             written = out.write_all(line.as_bytes());
         }
@@ -219,6 +231,7 @@ fn suite(args: &Args) -> anyhow::Result<(Suite, Vec<PathBuf>)> {
         threads: args.threads.clone(),
         ..Suite::new(depth)
     };
+    suite.draw = args.draw.unwrap_or(suite.draw);
     let mut files = Vec::new();
     if !args.fixtures.is_empty() {
         (suite.fixtures, files) = read_all(&args.fixtures)?;

@@ -29,6 +29,8 @@ pub(super) struct Connection {
     lanes: Mutex<HashMap<ThreadId, Arc<Mutex<Lane>>>>,
     listening: Arc<Listening>,
     listener: Option<JoinHandle<()>>,
+    /// Memory of lanes that have ended, for those that come.
+    spare: Mutex<Vec<(Option<Arena>, Layout)>>,
     next_lane: AtomicU32,
     next_number: AtomicU64,
     dropped: Mutex<Vec<u64>>,
@@ -51,6 +53,8 @@ pub(super) struct Lane {
     number: u32,
     replies: Receiver<Reply>,
     arena: Option<Arena>,
+    /// Whether the child's thread has the arena too.
+    is_shared: bool,
     pub layout: Layout,
 }
 
@@ -100,6 +104,7 @@ impl Connection {
             lanes: Mutex::default(),
             listening,
             listener: Some(listener),
+            spare: Mutex::default(),
             next_lane: AtomicU32::new(0),
             next_number: AtomicU64::new(0),
             dropped: Mutex::default(),
@@ -147,9 +152,10 @@ impl Connection {
     /// Ends all lanes and their threads: the next call from anywhere is on a new one.
     pub fn end_lanes(&self) {
         for (_, lane) in locked(&self.lanes).drain() {
-            let number = locked(&lane).number;
-            locked(&self.listening.replies).remove(&number);
-            let _ = self.say(number, Request::End);
+            let mut lane = locked(&lane);
+            locked(&self.listening.replies).remove(&lane.number);
+            let _ = self.say(lane.number, Request::End);
+            locked(&self.spare).push((lane.arena.take(), std::mem::take(&mut lane.layout)));
         }
     }
 
@@ -165,7 +171,8 @@ impl Connection {
             if self.is_lost() {
                 locked(&self.listening.replies).clear();
             }
-            Arc::new(Mutex::new(Lane { number, replies, arena: None, layout: Layout::default() }))
+            let (arena, layout) = locked(&self.spare).pop().unwrap_or_default();
+            Arc::new(Mutex::new(Lane { number, replies, arena, is_shared: false, layout }))
         };
         Arc::clone(locked(&self.lanes).entry(std::thread::current().id()).or_insert_with(new))
     }
@@ -199,9 +206,12 @@ impl Connection {
             // The old one goes first: two would need twice the memory.
             lane.arena = None;
             let arena = Arena::create(bytes.next_power_of_two().max(1 << 16));
-            let arena = arena.map_err(|error| self.lost(format!("no memory can be shared with it: {error}")))?;
+            lane.arena = Some(arena.map_err(|error| self.lost(format!("no memory can be shared with it: {error}")))?);
+            lane.is_shared = false;
+        }
+        if let Some(arena) = lane.arena.as_ref().filter(|_| !lane.is_shared) {
             self.expect_done_on(lane, Request::Arena { path: arena.path().to_owned(), bytes: arena.bytes() })?;
-            lane.arena = Some(arena);
+            lane.is_shared = true;
         }
         if let Some(arena) = &mut lane.arena {
             lane.layout.write(arena);

@@ -134,3 +134,92 @@ impl Place {
         at * self.strides.1 * size_of::<T>()
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use ndarray::{Array2, s};
+
+    use super::*;
+
+    fn numbers(rows: usize, columns: usize) -> Array2<f32> {
+        Array2::from_shape_fn((rows, columns), |(i, j)| (10 * i + j) as f32)
+    }
+
+    /// Lays `view` out, shows the arena's view of it to `change`, and returns what comes back.
+    fn through(view: ArrayView2<'_, f32>, change: impl Fn(ArrayViewMut2<'_, f32>)) -> (Array2<f32>, Result<()>) {
+        let mut layout = Layout::default();
+        layout.put("W", numbers(3, 5).view());
+        let place = layout.put("Z", view);
+        layout.put("A", numbers(5, 3).view());
+        let mut arena = Arena::create(layout.bytes()).expect("memory");
+        layout.write(&mut arena);
+        let other = Arena::open(arena.path(), arena.bytes()).expect("the same memory");
+        // SAFETY: the only view.
+        let there = unsafe { other.view_mut::<f32>(&place) }.expect("it lies inside");
+        assert_eq!(there.dim(), view.dim());
+        assert!(view.len() < 2 || there.strides() == view.strides(), "{:?} {:?}", there.strides(), view.strides());
+        assert_eq!(there.as_ptr().addr() % ALIGNMENT, view.as_ptr().addr() % ALIGNMENT);
+        change(there);
+        layout.read(&arena);
+        let mut back = Array2::zeros(view.dim());
+        layout.take(&place, back.view_mut());
+        (back, layout.expect_untouched())
+    }
+
+    #[test]
+    fn a_view_of_any_layout_is_seen_as_it_is_and_comes_back() {
+        let wide = numbers(6, 9);
+        let views = [
+            wide.view(),
+            wide.slice(s![1..4, 2..7]),
+            wide.slice(s![.., ..;2]),
+            wide.t(),
+            wide.slice(s![..;-1, ..]),
+            wide.slice(s![.., ..;-1]),
+            wide.slice(s![3..3, ..]),
+            wide.slice(s![.., 4..5]),
+            wide.slice(s![2..3, 1..;3]),
+        ];
+        for view in views {
+            let (back, untouched) = through(view, |there| assert_eq!(there, view));
+            assert_eq!(back, view);
+            untouched.expect("nothing was touched");
+            let (back, untouched) = through(view, |mut there| there.fill(7.0));
+            assert_eq!(back, Array2::from_elem(view.dim(), 7.0));
+            untouched.expect("only the output was");
+        }
+    }
+
+    #[test]
+    fn what_lies_around_is_nan_and_whoever_writes_it_is_told() {
+        let wide = numbers(6, 9);
+        for (place, reach) in [("before", -1_isize), ("between the rows", 5), ("after", 23)] {
+            let touch = |mut there: ArrayViewMut2<'_, f32>| {
+                // SAFETY: the margins are wider than this, and so are the gaps.
+                unsafe {
+                    let neighbour = there.as_mut_ptr().offset(reach);
+                    assert!((*neighbour).is_nan(), "{place}");
+                    *neighbour = 0.0;
+                }
+            };
+            let (_, untouched) = through(wide.slice(s![1..4, 2..7]), touch);
+            assert!(matches!(untouched, Err(Error::Trespass { what: "Z" })), "{place}: {untouched:?}");
+        }
+    }
+
+    #[test]
+    fn the_child_is_not_led_outside() {
+        let arena = Arena::create(4096).expect("memory");
+        let place = |offset, dim, strides| Place { offset, dim, strides, reversed: (false, false) };
+        for bad in [
+            place(4096, (1, 1), (1, 1)),
+            place(0, (33, 32), (32, 1)),
+            place(2, (1, 1), (1, 1)),
+            place(0, (2, 2), (usize::MAX, 1)),
+            place(usize::MAX - 3, (1, 1), (1, 1)),
+        ] {
+            // SAFETY: the only view, if there is one.
+            assert!(unsafe { arena.view::<f32>(&bad) }.is_err(), "{bad:?}");
+        }
+    }
+}

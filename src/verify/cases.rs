@@ -7,6 +7,7 @@ use rand_mt::Mt;
 
 use crate::error::{Error, Result};
 use crate::layer::{Activation, LayerSpec};
+use crate::workload::Workload;
 
 /// How much is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -101,8 +102,12 @@ pub enum Table {
     Long,
     /// The cube of 0 to 17 (a sample of it, but for the first seed of [`Depth::Full`]), and the sizes around powers of two on each axis.
     Exact,
-    /// The first layer of the reference workload.
+    /// The layers of the suite's workloads at their batches.
     Workload,
+    /// Drawn log-uniformly, others in each run: what no table thinks of.
+    Drawn,
+    /// The same, smaller: for checks that call a layer many times or whose reference is slow.
+    DrawnLittle,
     /// A size of zero on each axis.
     Empty,
 }
@@ -131,8 +136,6 @@ const LITTLE: [Shape; 6] = [
 
 const LONG: [Shape; 3] = [Shape::new(3, 12288, 5), Shape::new(3, 5, 4096), Shape::new(2049, 3, 5)];
 
-const WORKLOAD: [Shape; 1] = [Shape::new(20, 12288, 209)];
-
 const EMPTY: [Shape; 5] =
     [Shape::new(4, 0, 5), Shape::new(4, 3, 0), Shape::new(0, 3, 5), Shape::new(0, 0, 0), Shape::new(4, 0, 0)];
 
@@ -141,19 +144,86 @@ const EDGES: [usize; 12] = [31, 32, 33, 63, 64, 65, 127, 128, 129, 208, 209, 210
 /// Sizes of the cube.
 const CUBE: usize = 18;
 
+/// What the shapes of a table depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct Draw<'a> {
+    /// How many there are.
+    pub depth: Depth,
+    /// The seed of the data.
+    pub seed: u32,
+    /// The seed of this run's drawn shapes.
+    pub run: u32,
+    /// The check that they are for: each has shapes of its own.
+    pub check: &'a str,
+    /// The workloads whose layers are tried.
+    pub workloads: &'a [Workload],
+}
+
 impl Table {
-    /// The shapes for a depth and a seed; only [`Table::Exact`] depends on the seed.
-    pub fn shapes(self, depth: Depth, seed: u32) -> Vec<Shape> {
+    /// The shapes of a table.
+    pub fn shapes(self, draw: &Draw<'_>) -> Vec<Shape> {
+        let Draw { depth, seed, .. } = *draw;
         match self {
             Table::Ordinary if depth == Depth::Quick => ORDINARY.iter().copied().step_by(2).collect(),
             Table::Ordinary => ORDINARY.to_vec(),
             Table::Little => LITTLE.to_vec(),
             Table::Long => LONG.to_vec(),
-            Table::Workload => WORKLOAD.to_vec(),
+            Table::Workload => layers(draw.workloads),
+            Table::Drawn => drawn(draw, [22, 24, 27]),
+            Table::DrawnLittle => drawn(draw, [17, 19, 22]),
             Table::Empty => EMPTY.to_vec(),
             Table::Exact => cube(depth, seed).into_iter().chain(edges(depth, seed)).collect(),
         }
     }
+}
+
+/// Each layer of the workloads once.
+fn layers(workloads: &[Workload]) -> Vec<Shape> {
+    let mut shapes = Vec::new();
+    for workload in workloads {
+        for index in 0..workload.architecture.layers() {
+            let LayerSpec { inputs, outputs, batch, .. } = workload.architecture.layer(index, workload.batch);
+            let shape = Shape::new(outputs, inputs, batch);
+            if !shapes.contains(&shape) {
+                shapes.push(shape);
+            }
+        }
+    }
+    shapes
+}
+
+/// The largest units, inputs and examples that are drawn: beyond those of the reference workload, and large ones together.
+const LARGEST: [f64; 3] = [4096.0, 16384.0, 8192.0];
+
+/// A few shapes whose sizes have every order of magnitude equally often; at most 2^`limits` multiply-adds by the depth, and matrices of
+/// at most half as many elements.
+fn drawn(draw: &Draw<'_>, limits: [u32; 3]) -> Vec<Shape> {
+    let (count, limit) = match draw.depth {
+        Depth::Quick => (3, limits[0]),
+        Depth::Normal => (6, limits[1]),
+        Depth::Full => (16, limits[2]),
+    };
+    let mut random = Mt::new(mixed(draw));
+    let mut size = |largest: f64| {
+        let exponent = f64::from(random.next_u32()) / f64::from(u32::MAX) * (largest + 1.0).ln();
+        (exponent.exp() as usize).clamp(1, largest as usize)
+    };
+    let mut shapes = Vec::new();
+    while shapes.len() < count {
+        let shape = Shape::new(size(LARGEST[0]), size(LARGEST[1]), size(LARGEST[2]));
+        let Shape { outputs, inputs, batch } = shape;
+        let elements = (outputs * inputs).max(inputs * batch).max(outputs * batch);
+        if shape.work() <= 1 << limit && elements <= 1 << (limit - 1) {
+            shapes.push(shape);
+        }
+    }
+    shapes
+}
+
+/// One number of all that shapes depend on (FNV-1a).
+fn mixed(draw: &Draw<'_>) -> u32 {
+    let numbers = draw.run.to_le_bytes().into_iter().chain(draw.seed.to_le_bytes());
+    numbers.chain(draw.check.bytes()).fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 /// The seeds of a depth.
@@ -216,6 +286,23 @@ mod tests {
         assert_eq!(full.iter().collect::<std::collections::HashSet<_>>().len(), 18 * 18 * 18);
         assert_ne!(cube(Depth::Quick, 1), cube(Depth::Quick, 2));
         assert_eq!(cube(Depth::Normal, 7), cube(Depth::Normal, 7));
+    }
+
+    #[test]
+    fn drawn_shapes_differ_by_run_and_check_and_cover_every_size() {
+        let draw = |run, check| Draw { depth: Depth::Full, seed: 1, run, check, workloads: &[] };
+        let of = |run, check| Table::Drawn.shapes(&draw(run, check));
+        assert_eq!(of(1, "a"), of(1, "a"));
+        assert!(of(1, "a") != of(2, "a") && of(1, "a") != of(1, "b"));
+        let many: Vec<Shape> = (0..200).flat_map(|run| of(run, "a")).collect();
+        let share = |fits: fn(&Shape) -> bool| many.iter().filter(|shape| fits(shape)).count() as f64 / many.len() as f64;
+        // Each factor of two of a size has about as many as any other.
+        assert!(share(|shape| shape.inputs > 300) > 0.2 && share(|shape| shape.inputs <= 4) > 0.05);
+        assert!(share(|shape| shape.outputs > 130) > 0.2 && share(|shape| shape.batch > 210) > 0.2);
+        assert!(share(|shape| shape.outputs > 256 && shape.batch > 256) > 0.01);
+        assert!(many.iter().all(|shape| shape.work() <= 1 << 27));
+        let shipped = layers(&Workload::embedded());
+        assert!(shipped.contains(&Shape::new(20, 12288, 209)) && shipped.contains(&Shape::new(4, 2, 400)));
     }
 
     #[test]

@@ -114,6 +114,8 @@ pub struct Outcome {
     pub worst: Option<Worst>,
     /// Where that was, or where an error was met.
     pub at: Option<Place>,
+    /// Whether the case that failed may pass where it is run alone: it can depend on luck, or on what ran before it in its process.
+    pub may_pass_alone: bool,
 }
 
 impl Outcome {
@@ -134,6 +136,7 @@ impl Outcome {
             executed: 0,
             worst: None,
             at: None,
+            may_pass_alone: false,
         }
     }
 
@@ -149,7 +152,14 @@ impl Outcome {
             executed: 0,
             worst: None,
             at: None,
+            may_pass_alone: false,
         }
+    }
+
+    /// What stands in a report until the run that makes it has ended.
+    pub(crate) fn of_unfinished(entry: &Entry) -> Self {
+        let reason = "the run has not ended: this is replaced when it does".to_owned();
+        Outcome::without_cases("all", None, entry, ScalarKind::F64, Status::Failed(Some(reason)))
     }
 
     /// Whether this must fail the run.

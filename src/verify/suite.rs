@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::layer::Backend;
 use crate::remote::Remote;
 use crate::scalar::{Scalar, ScalarKind};
+use crate::workload::Workload;
 
 /// A selection of checks, shapes, seeds and threads.
 #[derive(Clone, Debug)]
@@ -33,6 +34,10 @@ pub struct Suite {
     pub threads: Vec<NonZeroUsize>,
     /// The fixture cases.
     pub fixtures: Vec<Case>,
+    /// The workloads whose layers are tried.
+    pub workloads: Vec<Workload>,
+    /// From which shapes are drawn; another in each run.
+    pub draw: u32,
 }
 
 /// Tried on every machine, whatever it has: faults of a split show where a share is empty or uneven.
@@ -41,7 +46,7 @@ const THREADS: [usize; 6] = [1, 2, 3, 4, 7, 8];
 const MOST_LATE: usize = 3;
 
 impl Suite {
-    /// Everything of that depth, with the embedded fixtures.
+    /// Everything of that depth, with the embedded fixtures and workloads, on newly drawn shapes.
     pub fn new(depth: Depth) -> Self {
         Suite {
             depth,
@@ -51,6 +56,8 @@ impl Suite {
             seed: None,
             threads: Vec::new(),
             fixtures: fixture::embedded(),
+            workloads: Workload::embedded(),
+            draw: fresh_seed(),
         }
     }
 
@@ -171,7 +178,7 @@ impl<T: Scalar> Trial<'_, T> {
         let mut skipped = None;
         let (mut numbers, mut zeros) = (0, 0);
         for &count in self.threads {
-            let mut probe = Probe::new(self.entry, self.remote, count, self.suite);
+            let mut probe = Probe::new(self.entry, self.remote, (count, self.threads), name, self.suite);
             // In a thread of its own: floating-point modes that a backend leaves changed end with it, and a panic is a result.
             let start = std::thread::Builder::new();
             let ended = std::thread::scope(|scope| Ok(start.spawn_scoped(scope, || run(&mut probe))?.join()))
@@ -185,6 +192,7 @@ impl<T: Scalar> Trial<'_, T> {
                 Ok(Ok(())) => complaint,
                 Ok(Err(error)) => {
                     self.late += usize::from(matches!(error, Error::Lost { late: true, .. }));
+                    outcome.may_pass_alone |= matches!(error, Error::Lost { .. });
                     Some(error.to_string())
                 }
                 Err(payload) => Some(format!("it panicked: {}", panic_text(payload.as_ref()))),
@@ -216,6 +224,14 @@ impl<T: Scalar> Trial<'_, T> {
         }
         outcome
     }
+}
+
+/// From the system, or from the clock where that has none.
+fn fresh_seed() -> u32 {
+    getrandom::u32().unwrap_or_else(|_| {
+        let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        time.map_or(1, |time| time.subsec_nanos())
+    })
 }
 
 /// Limits on processes count threads too.

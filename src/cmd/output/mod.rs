@@ -66,6 +66,11 @@ impl Output {
             .with_context(|| format!("cannot write to {}", path.display()))
     }
 
+    /// Whether it is a file, and no device or pipe.
+    pub fn is_file(&self) -> bool {
+        matches!(self.place, Place::File(..))
+    }
+
     /// As [`create`](Self::create), and refuses what is no file.
     pub fn create_file(path: &Path, bytes: u64, why: &str) -> anyhow::Result<Self> {
         let output = Self::create(path, bytes)?;

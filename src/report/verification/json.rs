@@ -18,6 +18,7 @@ struct Document<'a> {
     kind: &'static str,
     layerbench: &'static str,
     depth: Depth,
+    draw: u32,
     totals: Totals,
     backends: Vec<Backend<'a>>,
     outcomes: Vec<Record<'a>>,
@@ -46,6 +47,8 @@ struct Record<'a> {
     worst: Option<Largest>,
     at: Option<Case>,
     repeat: String,
+    /// The whole run of that backend, where the case alone may pass.
+    repeat_whole: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -94,6 +97,7 @@ impl Verification {
             kind: "layerbench-verify",
             layerbench: env!("CARGO_PKG_VERSION"),
             depth: self.depth,
+            draw: self.draw,
             totals: self.totals(),
             backends: backends.collect(),
             outcomes: self.outcomes.iter().map(|outcome| self.record(outcome)).collect(),
@@ -133,6 +137,7 @@ impl Verification {
                 seed: *seed,
             }),
             repeat: self.command(outcome),
+            repeat_whole: self.whole_command(outcome),
         }
     }
 }

@@ -6,7 +6,7 @@ mod text;
 
 use crate::layer::Determinism;
 use crate::scalar::ScalarKind;
-use crate::text::shell_word;
+use crate::text::{shell_option, shell_word};
 use crate::verify::cases::Depth;
 use crate::verify::checks::Tier;
 use crate::verify::dispute::Dispute;
@@ -19,6 +19,8 @@ pub use text::line;
 pub struct Verification {
     /// How much was tried.
     pub depth: Depth,
+    /// The seed that shapes were drawn from.
+    pub draw: u32,
     /// The program that was run, as the commands that repeat a case name it.
     pub program: String,
     /// Flags that such a command needs as well, such as `--fixtures FILE`, quoted for a shell; empty for none.
@@ -95,6 +97,21 @@ impl Verification {
     /// The command that repeats the case of an outcome.
     pub fn command(&self, outcome: &Outcome) -> String {
         format!("{}{}", outcome.command(&shell_word(&self.program)), self.flags)
+    }
+}
+
+impl Verification {
+    /// For a failure that may depend on what ran before it, or on luck: the command that runs all that this run ran on the backend.
+    pub fn whole_command(&self, outcome: &Outcome) -> Option<String> {
+        let Outcome { backend, scalar, .. } = outcome;
+        let depth = match self.depth {
+            Depth::Quick => " --quick",
+            Depth::Normal => "",
+            Depth::Full => " --full",
+        };
+        let (program, backend) = (shell_word(&self.program), shell_option("backend", backend));
+        (outcome.failed() && outcome.may_pass_alone)
+            .then(|| format!("{program} verify{backend} --scalar {scalar}{depth} --draw {}{}", self.draw, self.flags))
     }
 }
 

@@ -8,12 +8,15 @@ use crate::verify::Outcome;
 use crate::verify::checks::Tier;
 
 /// One outcome. A failure has the command that repeats it below.
-pub fn line(outcome: &Outcome, command: &str) -> String {
+pub fn line(outcome: &Outcome, report: &Verification) -> String {
     let Outcome { check, backend, scalar, status, .. } = outcome;
     let (backend, check, detail) = (visible(backend), visible(check), visible_lines(outcome.detail()));
     let mut line = format!("{status:<11} {backend:<10} {scalar:<3} {check:<40} {detail}\n");
     if outcome.failed() {
-        line += &format!("{:<11} repeat: {command}\n", "");
+        line += &format!("{:<11} repeat: {}\n", "", report.command(outcome));
+        if let Some(whole) = report.whole_command(outcome) {
+            line += &format!("{:<11} alone it may pass, since it can depend on luck or on what ran before; all of it: {whole}\n", "");
+        }
     }
     line
 }
@@ -46,7 +49,8 @@ impl fmt::Display for Verification {
         if totals.mistrusted > 0 {
             write!(f, ", {} mistrusted", totals.mistrusted)?;
         }
-        writeln!(f, "; {} cases", totals.executed)
+        writeln!(f, "; {} cases", totals.executed)?;
+        writeln!(f, "shapes drawn from seed {}; --draw {0} draws them again", self.draw)
     }
 }
 
@@ -60,7 +64,7 @@ impl Verification {
         if !failures.is_empty() && failures.len() < self.outcomes.len() {
             writeln!(f, "\nfailures")?;
             for outcome in failures.iter().take(REPEATED) {
-                f.write_str(&line(outcome, &self.command(outcome)))?;
+                f.write_str(&line(outcome, self))?;
             }
             if failures.len() > REPEATED {
                 writeln!(f, "and {} more", failures.len() - REPEATED)?;

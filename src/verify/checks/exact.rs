@@ -3,6 +3,12 @@
 //!
 //! Factors are at most q with `k q^2 + q < 2^p` for each accumulation of length k (p = 24 or 53 bits): then every partial sum
 //! is an integer that the scalar type represents. Odd factors: no product is zero, none can be lost unseen.
+//!
+//! Products of more than 2^26 multiply-adds are not computed again but held by Freivalds' test (*Probabilistic machines can use less running
+//! time*, IFIP 1977): `C r = A (B r)` in 64-bit integers. The weights r are odd, so that a single wrong element always shows.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ndarray::{Array2, ArrayView2};
 use rand_mt::Mt;
@@ -10,20 +16,27 @@ use rand_mt::Mt;
 use super::Probe;
 use crate::error::Result;
 use crate::layer::{Activation, Engine};
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, ScalarKind};
 use crate::verify::cases::{Shape, Table};
 use crate::verify::compare::Comparison;
 use crate::verify::trial::{ACTIVATIONS, Kind, Trial};
 
 const ACTIVATED: [Activation; 2] = [Activation::Relu, Activation::Identity];
 
+/// Above so many multiply-adds a product is not computed again.
+const LARGE: usize = 1 << 26;
+
 /// Z and A.
 pub(super) fn forward<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let engine = probe.open()?;
-    probe.each(&[Table::Exact, Table::Long], |shape, seed| {
+    probe.each(&[Table::Exact, Table::Long, Table::Drawn], |shape, seed| {
         let mut found = Comparison::default();
+        if shape.work() > LARGE {
+            Large::new::<T>(shape, seed).hold(engine.as_ref(), Pass::Forward, &mut found)?;
+            return Ok(found);
+        }
         for activation in ACTIVATED {
-            hold_forward(engine.as_ref(), &Integers::new::<T>(shape, activation, seed), &mut found)?;
+            hold_forward(engine.as_ref(), &Integers::shared::<T>(shape, activation, seed), &mut found)?;
         }
         Ok(found)
     })
@@ -32,13 +45,16 @@ pub(super) fn forward<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
 /// dW, db and dA_prev, from dA and from dZ.
 pub(super) fn backward<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let engine = probe.open()?;
-    probe.each(&[Table::Exact, Table::Long], |shape, seed| {
+    probe.each(&[Table::Exact, Table::Long, Table::Drawn], |shape, seed| {
         let mut found = Comparison::default();
+        if shape.work() > LARGE {
+            Large::new::<T>(shape, seed).hold(engine.as_ref(), Pass::Both, &mut found)?;
+            return Ok(found);
+        }
         for activation in ACTIVATED {
-            let integers = Integers::new::<T>(shape, activation, seed);
-            let truth = integers.gradients();
+            let integers = Integers::shared::<T>(shape, activation, seed);
             for kind in [Kind::Da, Kind::Dz] {
-                hold_backward(engine.as_ref(), &integers, &truth, kind, 1.0, &mut found)?;
+                hold_backward(engine.as_ref(), &integers, kind, 1.0, &mut found)?;
             }
         }
         Ok(found)
@@ -51,22 +67,25 @@ pub(super) fn scale<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     probe.each(&[Table::Ordinary], |shape, seed| {
         let mut found = Comparison::default();
         let integers = Integers::new::<T>(shape, Activation::Relu, seed);
-        let truth = integers.gradients();
         for scale in [2.0, 0.25, -1.0, 1.0 / 1024.0] {
-            hold_backward(engine.as_ref(), &integers, &truth, Kind::Da, scale, &mut found)?;
+            hold_backward(engine.as_ref(), &integers, Kind::Da, scale, &mut found)?;
         }
         Ok(found)
     })
 }
 
-/// The largest layer of the reference workload: its sums are as long as any here.
+/// The layers that are measured, at the batches that they are measured at. Outputs of one unit are there too, and large products.
 pub(super) fn workload<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let engine = probe.open()?;
     probe.each(&[Table::Workload], |shape, seed| {
         let mut found = Comparison::default();
-        let integers = Integers::new::<T>(shape, Activation::Relu, seed);
+        if shape.work() > LARGE {
+            Large::new::<T>(shape, seed).hold(engine.as_ref(), Pass::Both, &mut found)?;
+            return Ok(found);
+        }
+        let integers = Integers::shared::<T>(shape, Activation::Relu, seed);
         hold_forward(engine.as_ref(), &integers, &mut found)?;
-        hold_backward(engine.as_ref(), &integers, &integers.gradients(), Kind::Da, 1.0, &mut found)?;
+        hold_backward(engine.as_ref(), &integers, Kind::Da, 1.0, &mut found)?;
         Ok(found)
     })
 }
@@ -110,6 +129,8 @@ pub(super) struct Integers {
     upstream: Array2<i32>,
     z: Array2<i32>,
     dz: Array2<i32>,
+    /// Computed where they are asked for.
+    gradients: OnceLock<Gradients>,
 }
 
 /// dW, db and dA_prev for a scale of one.
@@ -137,7 +158,35 @@ impl Integers {
         let relu = activation == Activation::Relu;
         let mut dz = upstream.clone();
         dz.zip_mut_with(&z, |dz, &z| *dz = if relu && z <= 0 { 0 } else { *dz });
-        Integers { shape, activation, w, b, x, upstream, z, dz }
+        Integers { shape, activation, w, b, x, upstream, z, dz, gradients: OnceLock::new() }
+    }
+
+    /// The same, from a small store where the same were made before: a check runs on several thread counts, and a large reference takes longer
+    /// than what is held against it.
+    fn shared<T: Scalar>(shape: Shape, activation: Activation, seed: u32) -> Arc<Self> {
+        type Made = (ScalarKind, u32, Arc<Integers>);
+        static STORE: Mutex<VecDeque<Made>> = Mutex::new(VecDeque::new());
+        if shape.work() < WORTH_KEEPING {
+            return Arc::new(Integers::new::<T>(shape, activation, seed));
+        }
+        let locked = || STORE.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |(scalar, with, made): &&Made| {
+            (*scalar, *with, made.shape, made.activation) == (T::KIND, seed, shape, activation)
+        };
+        if let Some((.., made)) = locked().iter().find(is_it) {
+            return Arc::clone(made);
+        }
+        let made = Arc::new(Integers::new::<T>(shape, activation, seed));
+        let mut store = locked();
+        store.push_back((T::KIND, seed, Arc::clone(&made)));
+        while store.iter().map(|(.., made)| made.elements()).sum::<usize>() > MOST_KEPT {
+            store.pop_front();
+        }
+        made
+    }
+
+    fn elements(&self) -> usize {
+        self.w.len() + self.x.len() + self.z.len()
     }
 
     /// The inputs; Z is what forward must give, for a backward pass alone.
@@ -155,19 +204,21 @@ impl Integers {
         [("Z", self.z.mapv(f64::from)), ("A", a.mapv(f64::from))]
     }
 
-    fn gradients(&self) -> Gradients {
-        let ones = Array2::ones((self.shape.batch, 1));
-        Gradients {
-            dw: integer_product(self.dz.view(), self.x.t()).mapv(f64::from),
-            db: integer_product(self.dz.view(), ones.view()).mapv(f64::from),
-            dx: integer_product(self.w.t(), self.dz.view()).mapv(f64::from),
-        }
+    fn gradients(&self) -> &Gradients {
+        self.gradients.get_or_init(|| {
+            let ones = Array2::ones((self.shape.batch, 1));
+            Gradients {
+                dw: integer_product(self.dz.view(), self.x.t()).mapv(f64::from),
+                db: integer_product(self.dz.view(), ones.view()).mapv(f64::from),
+                dx: integer_product(self.w.t(), self.dz.view()).mapv(f64::from),
+            }
+        })
     }
 
     /// dW, db and dA_prev for a scale.
     pub(super) fn scaled_gradients(&self, scale: f64) -> [(&'static str, Array2<f64>); 3] {
         let Gradients { dw, db, dx } = self.gradients();
-        [("dW", dw * scale), ("db", db * scale), ("dA_prev", dx)]
+        [("dW", dw * scale), ("db", db * scale), ("dA_prev", dx.clone())]
     }
 }
 
@@ -185,11 +236,11 @@ fn hold_forward<T: Scalar>(engine: &dyn Engine<T>, integers: &Integers, found: &
 fn hold_backward<T: Scalar>(
     engine: &dyn Engine<T>,
     integers: &Integers,
-    truth: &Gradients,
     kind: Kind,
     scale: f64,
     found: &mut Comparison,
 ) -> Result<()> {
+    let truth = integers.gradients();
     let mut trial = integers.trial::<T>(kind);
     let mut layer = engine.plan(trial.spec)?;
     trial.backward(engine, layer.as_mut(), kind, T::of(scale))?;
@@ -199,6 +250,92 @@ fn hold_backward<T: Scalar>(
     found.within(&label("dA_prev"), &trial.dx, &truth.dx, |_| 0.0);
     Ok(())
 }
+
+/// What a large layer does.
+#[derive(Clone, Copy, PartialEq)]
+enum Pass {
+    Forward,
+    Both,
+}
+
+/// Odd integers for a layer whose products are not computed again. ReLU: its mask is that of the Z that came out, once that was held.
+struct Large {
+    shape: Shape,
+    seed: u32,
+    w: Array2<i32>,
+    b: Array2<i32>,
+    x: Array2<i32>,
+    upstream: Array2<i32>,
+}
+
+impl Large {
+    fn new<T: Scalar>(shape: Shape, seed: u32) -> Self {
+        let Shape { outputs, inputs, batch } = shape;
+        let mut random = Mt::new(seed);
+        let mut odd = |dim, longest| odd_integers(dim, limit::<T>(longest), &mut random);
+        let w = odd((outputs, inputs), inputs.max(outputs));
+        let b = odd((outputs, 1), inputs);
+        let x = odd((inputs, batch), inputs.max(batch));
+        let upstream = odd((outputs, batch), batch.max(outputs));
+        Large { shape, seed, w, b, x, upstream }
+    }
+
+    fn hold<T: Scalar>(&self, engine: &dyn Engine<T>, pass: Pass, found: &mut Comparison) -> Result<()> {
+        let mut inputs = [&self.w, &self.b, &self.x, &self.upstream].into_iter().map(scalars);
+        let next = |_| inputs.next().expect("a trial has four inputs");
+        let mut trial = Trial::<T>::filled(self.shape, Activation::Relu, next);
+        let mut layer = engine.plan(trial.spec)?;
+        let mut random = Mt::new(self.seed);
+        trial.forward(engine, layer.as_mut())?;
+        freivalds("Z", &trial.z, (self.w.view(), self.x.view(), Some(&self.b)), &mut random, found);
+        found.within("A", &trial.a, &trial.z.mapv(|z| z.widen().max(0.0)), |_| 0.0);
+        if pass == Pass::Forward || !found.is_within() {
+            return Ok(());
+        }
+        let mut dz = self.upstream.clone();
+        dz.zip_mut_with(&trial.z, |dz, &z| *dz = if z <= T::zero() { 0 } else { *dz });
+        trial.backward(engine, layer.as_mut(), Kind::Da, T::one())?;
+        let ones = Array2::ones((self.shape.batch, 1));
+        freivalds("dW", &trial.dw, (dz.view(), self.x.t(), None), &mut random, found);
+        found.within("db", &trial.db, &integer_product(dz.view(), ones.view()).mapv(f64::from), |_| 0.0);
+        freivalds("dA_prev", &trial.dx, (self.w.t(), dz.view(), None), &mut random, found);
+        Ok(())
+    }
+}
+
+/// Whether C = A B + c, by two vectors of odd weights: each row's weighted sum is exact. All that is summed stays far from 2^63.
+fn freivalds<T: Scalar>(
+    what: &str,
+    got: &Array2<T>,
+    (a, b, start): (ArrayView2<'_, i32>, ArrayView2<'_, i32>, Option<&Array2<i32>>),
+    random: &mut Mt,
+    found: &mut Comparison,
+) {
+    for _ in 0..2 {
+        let weights: Vec<i64> = (0..got.ncols()).map(|_| 2 * i64::from(random.next_u32() % 16) - 15).collect();
+        let sum = |row: ndarray::ArrayView1<'_, i32>| row.iter().zip(&weights).map(|(&b, &r)| i64::from(b) * r).sum::<i64>();
+        let of_b: Vec<i64> = b.rows().into_iter().map(sum).collect();
+        let total: i64 = weights.iter().sum();
+        let expected = Array2::from_shape_fn((got.nrows(), 1), |(i, _)| {
+            let products = a.row(i).iter().zip(&of_b).map(|(&a, &b)| i64::from(a) * b).sum::<i64>();
+            (products + start.map_or(0, |start| i64::from(start[(i, 0)]) * total)) as f64
+        });
+        let came = Array2::from_shape_fn((got.nrows(), 1), |(i, _)| {
+            let integer = |value: &T| Some(value.widen()).filter(|v| v.fract() == 0.0 && v.abs() < LARGEST_INTEGER);
+            let terms = got.row(i).into_iter().zip(&weights);
+            let sum = terms.map(|(value, &r)| Some(integer(value)? as i64 * r)).sum::<Option<i64>>();
+            sum.map_or(f64::NAN, |sum| sum as f64)
+        });
+        found.within(&format!("the weighted sum of a row of {what}"), &came, &expected, |_| 0.0);
+    }
+}
+
+/// No element of a right product is so large.
+const LARGEST_INTEGER: f64 = (1_u64 << 40) as f64;
+/// Multiply-adds from which on a reference is kept for the next thread count.
+const WORTH_KEEPING: usize = 1 << 18;
+/// Elements of what is kept, in all.
+const MOST_KEPT: usize = 1 << 24;
 
 fn scalars<T: Scalar>(integers: &Array2<i32>) -> Array2<T> {
     integers.mapv(|i| T::of(f64::from(i)))
@@ -232,7 +369,26 @@ fn integer_product(a: ArrayView2<'_, i32>, b: ArrayView2<'_, i32>) -> Array2<i32
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify::cases::Depth;
+    use crate::verify::cases::{Depth, Draw};
+
+    #[test]
+    fn a_single_wrong_element_of_a_large_product_shows() {
+        let large = Large::new::<f64>(Shape::new(5, 40, 30), 3);
+        let right = integer_product(large.w.view(), large.x.view()).mapv(f64::from);
+        let held = |got: &Array2<f64>| {
+            let mut found = Comparison::default();
+            freivalds("C", got, (large.w.view(), large.x.view(), None), &mut Mt::new(1), &mut found);
+            found.is_within()
+        };
+        assert!(held(&right));
+        for at in [(0, 0), (4, 29), (2, 17)] {
+            for wrong in [right[at] + 1.0, -right[at], 0.0, f64::NAN, f64::INFINITY, right[at] + 0.5, 1e300] {
+                let mut got = right.clone();
+                got[at] = wrong;
+                assert!(!held(&got), "{wrong} at {at:?}");
+            }
+        }
+    }
 
     #[test]
     fn factors_are_odd_of_both_signs_and_within_the_limit() {
@@ -244,7 +400,9 @@ mod tests {
     #[test]
     fn every_partial_sum_is_a_representable_integer() {
         for table in [Table::Exact, Table::Long, Table::Workload] {
-            for Shape { outputs, inputs, batch } in table.shapes(Depth::Full, 1) {
+            let workloads = crate::workload::Workload::embedded();
+            let draw = Draw { depth: Depth::Full, seed: 1, run: 1, check: "", workloads: &workloads };
+            for Shape { outputs, inputs, batch } in table.shapes(&draw) {
                 for length in [outputs, inputs, batch] {
                     let q = limit::<f32>(length);
                     assert!(length as i32 * q * q + q <= 1 << 24, "{length}: {q}");

@@ -14,7 +14,7 @@ use crate::verify::trial::{ACTIVATIONS, Trial};
 pub(super) fn layer<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let engine = probe.open()?;
     let reference = Reference::of::<T>(Growth::Statistical);
-    probe.each(&[Table::Ordinary], |shape, seed| {
+    probe.each(&[Table::Ordinary, Table::DrawnLittle], |shape, seed| {
         let mut found = Comparison::default();
         for activation in ACTIVATIONS {
             let mut trial = Trial::<T>::normal(shape, activation, seed);

@@ -1,6 +1,6 @@
 //! T1: the products of one layer on random data, against compensated sums and the bound of rounding. Activations are T3's.
 
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 use rand_mt::Mt;
 
 use super::Probe;
@@ -13,45 +13,48 @@ use crate::verify::reference::{Bounded, Reference};
 use crate::verify::tolerances::Growth;
 use crate::verify::trial::{Kind, Trial};
 
-/// The reference workload's own layer only where time does not matter: T0 has it exactly.
-fn tables(depth: Depth) -> &'static [Table] {
-    if depth == Depth::Full {
-        &[Table::Ordinary, Table::Long, Table::Workload]
-    } else {
-        &[Table::Ordinary, Table::Long]
-    }
+const TABLES: [Table; 3] = [Table::Ordinary, Table::Long, Table::DrawnLittle];
+
+/// How many columns of each output are held where the product has more multiply-adds than are computed again: a wrong kernel is seldom
+/// wrong in few columns, and T0 sees each element.
+fn columns(depth: Depth, shape: Shape) -> usize {
+    let (full, columns) = if depth == Depth::Quick { (1 << 20, 8) } else { (1 << 26, 64) };
+    if shape.work() > full { columns } else { usize::MAX }
 }
 
 /// Z.
 pub(super) fn forward<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
-    let engine = probe.open()?;
-    probe.each(tables(probe.depth()), |shape, seed| {
+    let (engine, depth) = (probe.open()?, probe.depth());
+    probe.each(&TABLES, |shape, seed| {
+        let drawn = Drawn { most: columns(depth, shape), seed };
         let mut found = Comparison::default();
         let trial = Trial::<T>::normal(shape, Activation::Identity, seed);
-        hold_forward(engine.as_ref(), trial, Growth::Statistical, &mut found)?;
+        hold_forward(engine.as_ref(), trial, Growth::Statistical, drawn, &mut found)?;
         Ok(found)
     })
 }
 
 /// dW, db and dA_prev, from dZ.
 pub(super) fn backward<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
-    let engine = probe.open()?;
-    probe.each(tables(probe.depth()), |shape, seed| {
+    let (engine, depth) = (probe.open()?, probe.depth());
+    probe.each(&TABLES, |shape, seed| {
+        let drawn = Drawn { most: columns(depth, shape), seed };
         let mut found = Comparison::default();
         let trial = Trial::<T>::normal(shape, Activation::Identity, seed);
-        hold_backward(engine.as_ref(), trial, Growth::Statistical, &mut found)?;
+        hold_backward(engine.as_ref(), trial, Growth::Statistical, drawn, &mut found)?;
         Ok(found)
     })
 }
 
 /// Data of one sign, where roundings do not cancel: random between 1/2 and 3/2, and all the same.
 pub(super) fn one_sign<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
-    let engine = probe.open()?;
-    probe.each(tables(probe.depth()), |shape, seed| {
+    let (engine, depth) = (probe.open()?, probe.depth());
+    probe.each(&TABLES, |shape, seed| {
+        let drawn = Drawn { most: columns(depth, shape), seed };
         let mut found = Comparison::default();
         for trial in [positive(shape, seed), constant(shape)] {
-            hold_forward(engine.as_ref(), trial.clone(), Growth::Hard, &mut found)?;
-            hold_backward(engine.as_ref(), trial, Growth::Hard, &mut found)?;
+            hold_forward(engine.as_ref(), trial.clone(), Growth::Hard, drawn, &mut found)?;
+            hold_backward(engine.as_ref(), trial, Growth::Hard, drawn, &mut found)?;
         }
         Ok(found)
     })
@@ -68,21 +71,63 @@ fn constant<T: Scalar>(shape: Shape) -> Trial<T> {
     Trial::filled(shape, Activation::Identity, |dim| Array2::from_elem(dim, T::of(1.0 / 3.0)))
 }
 
+/// The layers that are measured, at the batches that they are measured at.
+pub(super) fn workload<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
+    let (engine, depth) = (probe.open()?, probe.depth());
+    // T0 has them exactly on every thread count.
+    if depth == Depth::Quick && !probe.is_outermost() {
+        return Ok(());
+    }
+    probe.each(&[Table::Workload], |shape, seed| {
+        let mut found = Comparison::default();
+        let trial = Trial::<T>::normal(shape, Activation::Identity, seed);
+        let drawn = Drawn { most: columns(depth, shape), seed };
+        hold_forward(engine.as_ref(), trial.clone(), Growth::Statistical, drawn, &mut found)?;
+        hold_backward(engine.as_ref(), trial, Growth::Statistical, drawn, &mut found)?;
+        Ok(found)
+    })
+}
+
 /// A matrix as the reference takes it.
 pub(super) fn exact<T: Scalar>(matrix: &Array2<T>) -> Bounded {
     Bounded::exact(matrix.mapv(Scalar::widen))
+}
+
+/// Some columns of an output, drawn, or all.
+#[derive(Clone, Copy)]
+struct Drawn {
+    most: usize,
+    seed: u32,
+}
+
+impl Drawn {
+    /// Of so many.
+    fn of(self, columns: usize) -> Vec<usize> {
+        if columns <= self.most {
+            return (0..columns).collect();
+        }
+        let mut random = Mt::new(self.seed);
+        let mut drawn: Vec<usize> = (1..self.most).map(|_| random.next_u32() as usize % columns).collect();
+        // The last lies in a kernel's tail.
+        drawn.push(columns - 1);
+        drawn.sort_unstable();
+        drawn.dedup();
+        drawn
+    }
 }
 
 fn hold_forward<T: Scalar>(
     engine: &dyn Engine<T>,
     mut trial: Trial<T>,
     growth: Growth,
+    drawn: Drawn,
     found: &mut Comparison,
 ) -> Result<()> {
     let mut layer = engine.plan(trial.spec)?;
     trial.forward(engine, layer.as_mut())?;
-    let truth = Reference::of::<T>(growth).linear(&exact(&trial.w), &exact(&trial.x), &exact(&trial.b));
-    found.bounded("Z", &trial.z, &truth);
+    let columns = drawn.of(trial.x.ncols());
+    let truth = Reference::of::<T>(growth).linear(&exact(&trial.w), &some(&trial.x, &columns), &exact(&trial.b));
+    found.bounded(&among("Z", &columns, trial.z.ncols()), &trial.z.select(Axis(1), &columns), &truth);
     found.same_bits("A", trial.a.view(), trial.z.view());
     Ok(())
 }
@@ -91,6 +136,7 @@ fn hold_backward<T: Scalar>(
     engine: &dyn Engine<T>,
     mut trial: Trial<T>,
     growth: Growth,
+    drawn: Drawn,
     found: &mut Comparison,
 ) -> Result<()> {
     // The notebook's scale, which is no power of two; Z is not looked at.
@@ -98,10 +144,26 @@ fn hold_backward<T: Scalar>(
     let mut layer = engine.plan(trial.spec)?;
     trial.backward(engine, layer.as_mut(), Kind::Dz, scale)?;
     let reference = Reference::of::<T>(growth);
-    let dz = exact(&trial.upstream);
-    let (dw, db) = reference.gradients(&dz, &exact(&trial.x), scale.widen());
-    found.bounded("dW", &trial.dw, &dw);
+    let inputs = drawn.of(trial.x.nrows());
+    let (dw, db) = reference.gradients(
+        &exact(&trial.upstream),
+        &Bounded::exact(trial.x.select(Axis(0), &inputs).mapv(Scalar::widen)),
+        scale.widen(),
+    );
+    found.bounded(&among("dW", &inputs, trial.dw.ncols()), &trial.dw.select(Axis(1), &inputs), &dw);
     found.bounded("db", &trial.db, &db);
-    found.bounded("dA_prev", &trial.dx, &reference.product(&exact(&trial.w).t(), &dz));
+    let columns = drawn.of(trial.x.ncols());
+    let dx = reference.product(&exact(&trial.w).t(), &some(&trial.upstream, &columns));
+    found.bounded(&among("dA_prev", &columns, trial.dx.ncols()), &trial.dx.select(Axis(1), &columns), &dx);
     Ok(())
+}
+
+/// Some columns of a matrix, as the reference takes it.
+fn some<T: Scalar>(matrix: &Array2<T>, columns: &[usize]) -> Bounded {
+    Bounded::exact(matrix.select(Axis(1), columns).mapv(Scalar::widen))
+}
+
+/// An output's name; its columns are counted among the drawn ones.
+fn among(what: &str, columns: &[usize], all: usize) -> String {
+    if columns.len() == all { what.into() } else { format!("{what} in {} drawn columns", columns.len()) }
 }

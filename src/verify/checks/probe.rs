@@ -11,7 +11,7 @@ use crate::machine::FloatState;
 use crate::remote::Remote;
 use crate::scalar::Scalar;
 use crate::verify::Place;
-use crate::verify::cases::{Depth, Shape, Table, seeds};
+use crate::verify::cases::{Depth, Draw, Shape, Table, seeds};
 use crate::verify::compare::Comparison;
 use crate::verify::suite::Suite;
 
@@ -34,6 +34,9 @@ pub struct Probe<'a, T: Scalar> {
     /// Where the entry's engines live; none for this process.
     remote: Option<&'a Remote<T>>,
     threads: NonZeroUsize,
+    /// Those that the check is run on, rising.
+    all_threads: &'a [NonZeroUsize],
+    check: &'a str,
     suite: &'a Suite,
     shape: Option<Shape>,
     seed: Option<u32>,
@@ -42,8 +45,14 @@ pub struct Probe<'a, T: Scalar> {
 
 impl<'a, T: Scalar> Probe<'a, T> {
     /// Nothing found yet.
-    pub fn new(entry: &'a Entry, remote: Option<&'a Remote<T>>, threads: NonZeroUsize, suite: &'a Suite) -> Self {
-        Probe { entry, remote, threads, suite, shape: None, seed: None, findings: Findings::default() }
+    pub fn new(
+        entry: &'a Entry,
+        remote: Option<&'a Remote<T>>,
+        (threads, all_threads): (NonZeroUsize, &'a [NonZeroUsize]),
+        check: &'a str,
+        suite: &'a Suite,
+    ) -> Self {
+        Probe { entry, remote, threads, all_threads, check, suite, shape: None, seed: None, findings: Findings::default() }
     }
 
     /// The backend.
@@ -54,6 +63,11 @@ impl<'a, T: Scalar> Probe<'a, T> {
     /// The thread count.
     pub fn threads(&self) -> NonZeroUsize {
         self.threads
+    }
+
+    /// Whether no smaller, or no larger, thread count is tried: some checks need not run on all.
+    pub fn is_outermost(&self) -> bool {
+        [self.all_threads.first(), self.all_threads.last()].contains(&Some(&self.threads))
     }
 
     /// How much is to be tried.
@@ -99,7 +113,9 @@ impl<'a, T: Scalar> Probe<'a, T> {
     pub fn each(&mut self, tables: &[Table], mut case: impl FnMut(Shape, u32) -> Result<Comparison>) -> Result<()> {
         let depth = self.depth();
         for seed in self.suite.seed.map_or_else(|| seeds(depth), |seed| vec![seed]) {
-            let of_tables = || tables.iter().flat_map(|table| table.shapes(depth, seed)).collect();
+            let (run, check, workloads) = (self.suite.draw, self.check, self.suite.workloads.as_slice());
+            let draw = Draw { depth, seed, run, check, workloads };
+            let of_tables = || tables.iter().flat_map(|table| table.shapes(&draw)).collect();
             for shape in self.suite.shape.map_or_else(of_tables, |shape| vec![shape]) {
                 (self.shape, self.seed) = (Some(shape), Some(seed));
                 if !self.record(case(shape, seed)?) {
