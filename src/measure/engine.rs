@@ -241,6 +241,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::child::Program;
     use crate::measure::FirstLayer;
     use crate::measure::protocol::Cause;
     use crate::scalar::ScalarKind;

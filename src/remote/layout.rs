@@ -21,7 +21,8 @@ pub(super) struct Layout {
     before: Vec<u8>,
     /// What it held afterwards.
     after: Vec<u8>,
-    places: Vec<(&'static str, Place)>,
+    /// Each with its first byte and the one behind its last.
+    places: Vec<(&'static str, usize, usize)>,
 }
 
 impl Layout {
@@ -34,6 +35,8 @@ impl Layout {
     /// A matrix with its elements as they are, be it an input or an output.
     pub fn put<T: Scalar>(&mut self, what: &'static str, view: ArrayView2<'_, T>) -> Place {
         let strides: [isize; 2] = view.strides().try_into().expect("a matrix has two axes");
+        // Those of an empty matrix mean nothing, and could lead outside.
+        let strides = if view.is_empty() { [0, 0] } else { strides };
         let mut place = Place {
             offset: 0,
             dim: view.dim(),
@@ -51,7 +54,7 @@ impl Layout {
         place.offset = start;
         for row in 0..view.nrows() {
             let (row, start) = (view.row(row), place.row_start::<T>(row));
-            match row.to_slice() {
+            match row.to_slice().filter(|_| place.has_whole_rows()) {
                 Some(row) => self.before[start..start + size_of_val(row)].copy_from_slice(bytes_of(row)),
                 None => row.iter().enumerate().for_each(|(column, value)| {
                     let at = start + place.column_start::<T>(column);
@@ -59,7 +62,7 @@ impl Layout {
                 }),
             }
         }
-        self.places.push((what, place));
+        self.places.push((what, start, end - MARGIN));
         place
     }
 
@@ -88,7 +91,7 @@ impl Layout {
         };
         for row in 0..view.nrows() {
             let (mut row, start) = (view.row_mut(row), place.row_start::<T>(row));
-            match row.as_slice_mut() {
+            match row.as_slice_mut().filter(|_| place.has_whole_rows()) {
                 Some(row) => take(start, row),
                 None => row.iter_mut().enumerate().for_each(|(column, value)| {
                     take(start + place.column_start::<T>(column), std::slice::from_mut(value));
@@ -107,10 +110,9 @@ impl Layout {
         }
         let changed = self.before.iter().zip(&self.after).position(|(before, after)| before != after);
         let changed = changed.unwrap_or_default();
-        let distance = |place: &Place| place.offset.abs_diff(changed);
-        let inside = self.places.iter().rev().find(|(_, place)| place.offset <= changed);
-        let nearest = inside.or(self.places.iter().min_by_key(|(_, place)| distance(place)));
-        Err(Error::Trespass { what: nearest.map_or("a matrix", |(what, _)| what) })
+        let distance = |&&(_, start, end): &&(&str, usize, usize)| start.saturating_sub(changed) + changed.saturating_sub(end);
+        let nearest = self.places.iter().min_by_key(distance);
+        Err(Error::Trespass { what: nearest.map_or("a matrix", |(what, ..)| what) })
     }
 }
 
@@ -122,6 +124,11 @@ fn lowest<T>(view: &ArrayView2<'_, T>) -> *const T {
 }
 
 impl Place {
+    /// Whether the elements of a row lie side by side.
+    fn has_whole_rows(&self) -> bool {
+        self.dim.1 <= 1 || (self.strides.1 == 1 && !self.reversed.1)
+    }
+
     /// Bytes of the arena before the first element of a row.
     fn row_start<T>(&self, row: usize) -> usize {
         let at = if self.reversed.0 { self.dim.0 - 1 - row } else { row };
