@@ -43,13 +43,15 @@ pub(super) fn show(cell: &Cell, dispute: &Dispute, settings: &Settings) -> Resul
     child.show(&dispute.parts, settings.timeout)
 }
 
-/// Two rounds of so many: one among the first, which every run that is kept has, and any other.
+/// Two rounds of so many, where there are two: one among the first, which every run that is kept has, and any other.
 fn drawn(rounds: usize) -> Vec<usize> {
-    let below = |count: usize| (draw() % count.max(1) as u64) as usize;
-    let mut drawn = vec![below(rounds.min(FEWEST_ROUNDS)), below(rounds)];
+    let mut left: Vec<usize> = (0..rounds).collect();
+    let mut take = |among: usize| match among.min(left.len()) {
+        0 => None,
+        count => Some(left.swap_remove((draw() % count as u64) as usize)),
+    };
+    let mut drawn: Vec<usize> = [take(FEWEST_ROUNDS), take(rounds)].into_iter().flatten().collect();
     drawn.sort_unstable();
-    drawn.dedup();
-    drawn.truncate(rounds);
     drawn
 }
 
@@ -62,8 +64,9 @@ mod tests {
         for rounds in [1, 5, 6, 7, 100] {
             for _ in 0..100 {
                 let drawn = drawn(rounds);
-                assert!(!drawn.is_empty() && drawn.len() <= 2 && drawn[0] < rounds.min(FEWEST_ROUNDS), "{drawn:?}");
-                assert!(drawn.iter().all(|&round| round < rounds), "{drawn:?}");
+                assert_eq!(drawn.len(), rounds.min(2), "{drawn:?}");
+                assert!(drawn[0] < rounds.min(FEWEST_ROUNDS) && drawn.iter().all(|&round| round < rounds), "{drawn:?}");
+                assert!(drawn.windows(2).all(|pair| pair[0] < pair[1]), "{drawn:?}");
             }
         }
         assert!(drawn(0).is_empty());
