@@ -132,7 +132,7 @@ impl Measurer {
         }
         for contender in contenders {
             let (cell, child) = (contender.cell.clone(), contender.kind);
-            let replayed = |dispute: &_| replay::show(contender.cell, dispute, &self.settings);
+            let replayed = |shown: &_| replay::show(contender.cell, shown, &self.settings);
             let outcome = contender.finish(self.settings.timeout, replayed);
             rounds.finished.push(Finished { cell, child, started_unix_ms, outcome });
         }
@@ -337,6 +337,15 @@ mod tests {
     }
 
     #[test]
+    fn results_that_a_replay_gives_may_be_wrong_in_both() {
+        for phase in [Phase::Forward, Phase::Backward] {
+            let failure = failure("a", phase);
+            assert_eq!(failure.cause, Cause::Verification, "{failure:?}");
+            assert!(failure.message.contains("its results are those of the same passes"), "{}", failure.message);
+        }
+    }
+
+    #[test]
     fn results_that_a_replay_does_not_give_must_be_right() {
         // Of steps no truth is known but the replay's own: what is shown is the same there.
         let outcome = outcomes("moody", Phase::Step, &[ChildKind::First]).swap_remove(0);
@@ -349,7 +358,7 @@ mod tests {
         ] {
             let failure = failure(name, phase);
             assert_eq!(failure.cause, Cause::Verification, "{failure:?}");
-            for part in ["the last of 4 timed passes", "] is", "expected", "bound"] {
+            for part in ["the last of 4 timed passes", "not those of the same passes", "] is", "expected", "bound"] {
                 assert!(failure.message.contains(part), "{phase:?}: {}", failure.message);
             }
         }

@@ -5,7 +5,7 @@ use ndarray::Array2;
 
 use super::cell::Cell;
 use super::change::draw;
-use super::contender::{Dispute, digest, go, rest};
+use super::contender::{Shown, digest, go, rest};
 use super::engine::FEWEST_ROUNDS;
 use super::process::Child;
 use super::protocol::{Failure, Passes};
@@ -36,11 +36,11 @@ impl Replay {
     }
 }
 
-/// The parts of a dispute, from another child that replays its sample.
-pub(super) fn show(cell: &Cell, dispute: &Dispute, settings: &Settings) -> Result<Vec<Array2<f64>>, Failure> {
+/// The same parts, from another child that replays its sample.
+pub(super) fn show(cell: &Cell, shown: &Shown, settings: &Settings) -> Result<Vec<Array2<f64>>, Failure> {
     let (mut child, ..) = Child::prepare(cell, settings)?;
-    go(&mut child, dispute.passes, settings.timeout, || true)?;
-    child.show(&dispute.parts, settings.timeout)
+    go(&mut child, shown.passes, settings.timeout, || true)?;
+    child.show(&shown.parts, settings.timeout)
 }
 
 /// Two rounds of so many, where there are two: one among the first, which every run that is kept has, and any other.

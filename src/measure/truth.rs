@@ -1,12 +1,12 @@
-//! Whether results that a replay did not give are right all the same: forward and backward passes against exact arithmetic with its bounds,
-//! steps against the replay within the tolerances of trajectories. Only parts are looked at, and only in that rare case: a library whose sums
-//! come in another order from run to run breaks a promise ([`layer`](crate::layer)), and is not wrong.
+//! Whether results of timed passes are right: forward and backward passes against exact arithmetic with its bounds, steps against a replay within
+//! the tolerances of trajectories. Only parts are looked at: once where that is cheap, and wherever a replay gave something else. A library
+//! whose sums come in another order from run to run breaks a promise ([`layer`](crate::layer)), and is not wrong.
 
 use ndarray::{Array2, Axis};
 
 use super::cell::Cell;
 use super::change::{self, draw};
-use super::contender::Dispute;
+use super::contender::Shown;
 use super::job::Job;
 use super::protocol::{Cause, Failure, Passes};
 use super::results::{Matrix, Part, matrices};
@@ -54,6 +54,27 @@ pub(super) fn parts(cell: &Cell, passes: Passes) -> Vec<Part> {
     wanted.into_iter().map(part).collect()
 }
 
+/// Whether the truth of a pass costs a fraction of a second. Of steps there is none.
+pub(super) fn is_cheap(cell: &Cell) -> bool {
+    const PRODUCTS: usize = 1 << 27;
+    let batch = cell.workload.batch;
+    let layers =
+        || (0..cell.workload.architecture.layers()).map(|layer| cell.workload.architecture.layer(layer, batch));
+    let products = match cell.phase {
+        Phase::Forward => layers().map(|spec| LOOKS.saturating_mul(spec.inputs).saturating_mul(spec.outputs)).sum(),
+        // Some rows of each dW, and above the first layer all of dA.
+        Phase::Backward => layers()
+            .enumerate()
+            .map(|(layer, spec)| {
+                let rows = if layer > 0 { LOOKS + spec.outputs } else { LOOKS };
+                rows.saturating_mul(spec.inputs).saturating_mul(batch)
+            })
+            .fold(0, usize::saturating_add),
+        Phase::Step | Phase::Train => usize::MAX,
+    };
+    products <= PRODUCTS
+}
+
 /// The layer and the row of the parameter that was changed before the last pass. Steps have it from their sample's reset.
 fn changed_row(architecture: &Architecture, phase: Phase, seed: u64, last: u64) -> (usize, usize) {
     let count = architecture.dims().windows(2).map(|pair| pair[1] * (pair[0] + 1)).sum();
@@ -88,24 +109,25 @@ fn some(count: usize, given: Option<usize>) -> Vec<usize> {
 /// not timed.
 pub(super) fn hold(
     cell: &Cell,
-    dispute: &Dispute,
+    shown: &Shown,
     replayed: impl FnOnce() -> std::result::Result<Vec<Array2<f64>>, Failure>,
 ) -> std::result::Result<(), Failure> {
     let worst = match cell.phase {
         Phase::Forward | Phase::Backward => match cell.scalar {
-            ScalarKind::F32 => of_exact::<f32>(cell, dispute)?,
-            ScalarKind::F64 => of_exact::<f64>(cell, dispute)?,
+            ScalarKind::F32 => of_exact::<f32>(cell, shown)?,
+            ScalarKind::F64 => of_exact::<f64>(cell, shown)?,
         },
-        Phase::Step | Phase::Train => of_replay(cell, dispute, &replayed()?),
+        Phase::Step | Phase::Train => of_replay(cell, shown, &replayed()?),
     };
     match worst.filter(|worst| !worst.is_within()) {
         None => Ok(()),
         Some(worst) => Err(Failure {
             cause: Cause::Verification,
             message: format!(
-                "the last of {} timed passes with changed inputs gave other results than the same passes in a process that is not timed, and wrong \
-                 ones: {worst}. The backend returns results of other inputs, or leaves out work, when it is called again and again",
-                dispute.passes.count
+                "the last of {} timed passes gave a wrong result: {worst}; its results are {}those of the same passes in a process that is not \
+                 timed. The backend returns results of other inputs, or leaves out work, when it is called again and again",
+                shown.passes.count,
+                if shown.is_replayed { "" } else { "not " },
             ),
         }),
     }
@@ -130,14 +152,14 @@ fn worse(a: Option<Worst>, b: Option<Worst>) -> Option<Worst> {
 }
 
 /// Steps against the replay of the same steps.
-fn of_replay(cell: &Cell, dispute: &Dispute, replayed: &[Array2<f64>]) -> Option<Worst> {
-    let steps = if cell.phase == Phase::Train { u64::from(cell.workload.train_steps) } else { dispute.passes.count };
+fn of_replay(cell: &Cell, shown: &Shown, replayed: &[Array2<f64>]) -> Option<Worst> {
+    let steps = if cell.phase == Phase::Train { u64::from(cell.workload.train_steps) } else { shown.passes.count };
     let tolerance = match cell.scalar {
         ScalarKind::F64 => TRAJECTORY_F64,
         // The tolerance of so many steps; what is apart then drifts on at that rate at the most, about.
         ScalarKind::F32 => TRAJECTORY_F32 * (steps as f64 / TRAJECTORY_F32_STEPS as f64).max(1.0),
     };
-    let parts = dispute.parts.iter().zip(&dispute.shown).zip(replayed);
+    let parts = shown.parts.iter().zip(&shown.numbers).zip(replayed);
     parts
         .map(|((part, got), expected)| {
             // Relative to the largest number of the part: single ones may be as small as they like.
@@ -150,23 +172,23 @@ fn of_replay(cell: &Cell, dispute: &Dispute, replayed: &[Array2<f64>]) -> Option
 }
 
 /// Forward and backward passes against exact arithmetic.
-fn of_exact<T: Scalar>(cell: &Cell, dispute: &Dispute) -> Result<Option<Worst>> {
+fn of_exact<T: Scalar>(cell: &Cell, shown: &Shown) -> Result<Option<Worst>> {
     let mut examples = cell.workload.examples::<T>()?;
     let start = Job::<T>::start(&cell.workload);
     let reference = Reference::of::<T>(Growth::Hard);
     let truth = Truth { reference, layers: exact(&start) };
     // A backward pass starts from a forward pass over unchanged inputs.
-    let state = if cell.phase == Phase::Backward { truth.forward(&examples, dispute) } else { None };
-    let Passes { seed, count } = dispute.passes;
+    let state = if cell.phase == Phase::Backward { truth.forward(&examples, shown) } else { None };
+    let Passes { seed, count } = shown.passes;
     let last = count.saturating_sub(1);
     let (at, by) = change::of_x::<T>(seed, last, examples.x.dim());
     examples.x[at] += by;
     if cell.phase == Phase::Forward {
-        return Ok(truth.forward(&examples, dispute));
+        return Ok(truth.forward(&examples, shown));
     }
     let label = change::of_y(seed, last, examples.y.dim());
     examples.y[label] = T::one() - examples.y[label];
-    Ok(worse(state, truth.backward(&examples, dispute)))
+    Ok(worse(state, truth.backward(&examples, shown)))
 }
 
 fn exact<T: Scalar>(parameters: &Parameters<T>) -> Vec<Layer> {
@@ -184,9 +206,8 @@ struct Truth {
 
 impl Truth {
     /// Some columns of Z and A: each is a pass of its own.
-    fn forward<T: Scalar>(&self, examples: &Examples<T>, dispute: &Dispute) -> Option<Worst> {
-        let shown = |matrix: Matrix| dispute.parts.iter().zip(&dispute.shown).find(|(part, _)| part.matrix == matrix);
-        let (first, _) = shown(Matrix::Z(0))?;
+    fn forward<T: Scalar>(&self, examples: &Examples<T>, shown: &Shown) -> Option<Worst> {
+        let (first, _) = shown.of(Matrix::Z(0))?;
         // All that were asked for, or some where it was all.
         let places = if first.columns.len() <= LOOKS {
             (0..first.columns.len()).collect()
@@ -198,7 +219,7 @@ impl Truth {
         let caches = self.reference.model_forward(&x, &self.layers);
         let each = caches.iter().enumerate().flat_map(|(layer, (a, z))| [(Matrix::Z(layer), z), (Matrix::A(layer), a)]);
         each.map(|(matrix, expected)| {
-            let (part, got) = shown(matrix)?;
+            let (part, got) = shown.of(matrix)?;
             let looked_at = Part { columns: columns.clone(), ..part.clone() };
             let got = got.select(Axis(1), &places);
             worst_of(&looked_at, &matrix.to_string(), &got, expected)
@@ -207,9 +228,8 @@ impl Truth {
     }
 
     /// Some rows of dW and db, from the Z and A that the child has.
-    fn backward<T: Scalar>(&self, examples: &Examples<T>, dispute: &Dispute) -> Option<Worst> {
-        let shown = |matrix: Matrix| dispute.parts.iter().zip(&dispute.shown).find(|(part, _)| part.matrix == matrix);
-        let state = |matrix| shown(matrix).map(|(_, numbers)| Bounded::exact(numbers.clone()));
+    fn backward<T: Scalar>(&self, examples: &Examples<T>, shown: &Shown) -> Option<Worst> {
+        let state = |matrix| shown.of(matrix).map(|(_, numbers)| Bounded::exact(numbers.clone()));
         let layers = self.layers.len();
         let scale = 1.0 / examples.y.ncols() as f64;
         let slope = state(Matrix::A(layers - 1))?.value - examples.y.mapv(Scalar::widen);
@@ -221,12 +241,12 @@ impl Truth {
                 0 => Bounded::exact(examples.x.mapv(Scalar::widen)),
                 _ => state(Matrix::A(layer - 1))?,
             };
-            let (part, dw) = shown(Matrix::Dw(layer))?;
+            let (part, dw) = shown.of(Matrix::Dw(layer))?;
             let rows = |of: &Array2<f64>| of.select(Axis(0), &part.rows);
             let some = Bounded { value: rows(&dz.value), error: rows(&dz.error) };
             let (expected_dw, expected_db) = self.reference.gradients(&some, &a_prev, scale);
             found = worse(found, worst_of(part, &part.matrix.to_string(), dw, &expected_dw));
-            let (part, db) = shown(Matrix::Db(layer))?;
+            let (part, db) = shown.of(Matrix::Db(layer))?;
             found = worse(found, worst_of(part, &part.matrix.to_string(), db, &expected_db));
             if layer > 0 {
                 let da = self.reference.product(&self.layers[layer].0.t(), &dz);
@@ -249,14 +269,14 @@ mod tests {
     use crate::workload::Workload;
 
     /// What passes with `seed` give, as an answer to a question about `asked`.
-    fn shown<T: Scalar>(engine: &Arc<dyn Engine<T>>, cell: &Cell, parts: &[Part], asked: Passes, seed: u64) -> Dispute {
+    fn shown<T: Scalar>(engine: &Arc<dyn Engine<T>>, cell: &Cell, parts: &[Part], asked: Passes, seed: u64) -> Shown {
         let examples = cell.workload.examples().expect("they fit");
         let mut job = Job::new(engine, &cell.workload, cell.phase, examples).expect("it fits");
         job.reset(seed).expect("it runs");
         job.run(seed, asked.count).expect("it runs");
         let results = job.results().expect("it runs").expect("a pass was made");
-        let shown = parts.iter().map(|part| results.part(part)).collect();
-        Dispute { passes: asked, parts: parts.to_vec(), shown }
+        let numbers = parts.iter().map(|part| results.part(part)).collect();
+        Shown { passes: asked, parts: parts.to_vec(), numbers, is_replayed: seed == asked.seed }
     }
 
     /// Right results of two backends, whose sums come in different orders, are right; those of another sample are not.
@@ -273,7 +293,7 @@ mod tests {
         let asked = Passes { seed: 11, count };
         let parts = parts(&cell, asked);
         let of_naive = |seed| shown(&naive, &cell, &parts, asked, seed);
-        let replay = || Ok(shown(&ndarray, &cell, &parts, asked, asked.seed).shown);
+        let replay = || Ok(shown(&ndarray, &cell, &parts, asked, asked.seed).numbers);
         assert_eq!(hold(&cell, &of_naive(asked.seed), replay), Ok(()), "{cell}");
         for stale in [12, 13, 14] {
             let failure = hold(&cell, &of_naive(stale), replay).expect_err("it is stale");
