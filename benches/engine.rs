@@ -43,7 +43,8 @@ fn times<T: Scalar>(entry: &layerbench::Entry, workload: &Workload) -> (f64, f64
     let examples = workload.examples().expect("embedded workloads fit their data");
     let mut job = Job::new(&engine, workload, Phase::Forward, examples).expect("it fits");
     let mut time = |repeats: u64| {
-        let one = |_| job.run(repeats).expect("it runs").as_secs_f64() * 1e9 / repeats.max(1) as f64;
+        let one =
+            |sample| job.run(sample as u64, repeats).expect("it runs").as_secs_f64() * 1e9 / repeats.max(1) as f64;
         median(&(0..SAMPLES).map(one).collect::<Vec<_>>())
     };
     (time(0), time(10))

@@ -47,11 +47,11 @@ fn a_training_step_allocates_what_the_backend_declares() {
                 let examples = workload.examples().expect("the reference workloads fit their data");
                 let mut job = Job::new(&engine, &workload, Phase::Step, examples).expect("it fits");
                 // Threads start and libraries set themselves up in the first steps.
-                job.run(5).expect("it runs");
+                job.run(1, 5).expect("it runs");
                 let before = ALLOCATIONS.load(Ordering::Relaxed);
-                job.run(0).expect("it runs");
+                job.run(1, 0).expect("it runs");
                 let entering = ALLOCATIONS.load(Ordering::Relaxed);
-                job.run(STEPS).expect("it runs");
+                job.run(1, STEPS).expect("it runs");
                 let after = ALLOCATIONS.load(Ordering::Relaxed);
 
                 let products = 3 * workload.architecture.layers() as u64 - 1;

@@ -340,7 +340,7 @@ fn the_sentence_tells_of_the_tie_that_there_is() {
     let steady = |time: u64| (0..15).map(|i| 1000 * time + i % 5).collect::<Vec<u64>>();
     let noisy = (0..15).map(|i| if i < 7 { 90_000 } else { 160_000 + i }).collect::<Vec<u64>>();
     let results = Results::new([
-        Record::Machine(machine(run(), 1.0)),
+        Record::Machine(machine(run(), 1e9)),
         record("a", 0, steady(100), Child::First),
         record("b", 0, steady(110), Child::First),
         record("c", 0, noisy, Child::First),
@@ -383,4 +383,46 @@ fn only_shared_cells_count_and_ties_are_marked() {
     assert!((last.score / 4.0 - 1.0).abs() < 0.15 && !last.is_tied(), "{last:?}");
     assert!(ranking.places[1].is_tied(), "{ranking:?}");
     assert!(rank(&Results::new([])).is_empty());
+}
+
+/// A cell that is faster than the machine can be has no place and no verdict; the others are ranked without it.
+#[test]
+fn a_rate_above_the_peak_is_listed_as_mistrusted_and_nothing_more() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("records.jsonl");
+    let honest = |backend: &str, time| record(backend, 0, vec![time; 6], Child::First);
+    let Record::Cell(cell) = honest("slow", 3_000_000) else { panic!("it is a cell") };
+    let gflops = |time: f64| cell.cell.workload.flops(cell.cell.phase) / (time / 10.0);
+    // In one of its rounds the machine could do a little more than the second needs, and far less than the first.
+    let peak = limits(run(), 0, vec![gflops(2e7), gflops(1_950_000.0), gflops(3e7)]);
+    let all = [peak, honest("cheat", 1_000_000), honest("quick", 2_000_000), honest("slow", 3_000_000)];
+    let write = |records: &[Record]| std::fs::write(&path, lines(records)).expect("written");
+    let program = |args: &[&str]| {
+        let mut command = assert_cmd::Command::cargo_bin("layerbench").expect("it was built");
+        let output =
+            command.args(args).args([&path].repeat(1 + usize::from(args[0] == "diff"))).output().expect("it runs");
+        (output.status.code(), String::from_utf8(output.stdout).expect("UTF-8"))
+    };
+    write(&all);
+    let ranking = rank(&Results::new(all.to_vec())).swap_remove(0);
+    let names: Vec<&str> = ranking.places.iter().map(|place| place.contender.backend.as_str()).collect();
+    assert_eq!((names, ranking.left_out), (vec!["quick", "slow"], 0));
+    for format in ["text", "json", "csv", "markdown"] {
+        for args in [&["rank", "--format", format][..], &["rank", "--cells", "--format", format]] {
+            let (code, told) = program(args);
+            assert_eq!((code, told.matches("MISTRUSTED").count()), (Some(4), 1), "{told}");
+            assert!(told.contains("1.95 times the highest peak") && told.contains("quick"), "{told}");
+        }
+        let (code, told) = program(&["diff", "--format", format]);
+        assert_eq!(code, Some(4), "{told}");
+        assert!(told.contains("MISTRUSTED") && told.contains("in the first file"), "{told}");
+    }
+    assert!(program(&["rank"]).1.contains("quick on 1 thread"));
+    // Nothing is left to rank, or nothing is mistrusted.
+    write(&all[..2]);
+    let (code, told) = program(&["rank"]);
+    assert_eq!((code, told.matches("MISTRUSTED").count()), (Some(4), 1), "{told}");
+    write(&[&all[..1], &all[2..]].concat());
+    let (code, told) = program(&["rank"]);
+    assert_eq!((code, told.matches("MISTRUSTED").count()), (Some(0), 0), "{told}");
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -34,15 +35,23 @@ impl Iteration {
         match self.phase {
             // They leave the parameters alone.
             Phase::Forward | Phase::Backward => {
-                job.reset()?;
-                job.run(self.passes * iterations)
+                let seed = next_seed();
+                job.reset(seed)?;
+                job.run(seed, self.passes * iterations)
             }
             Phase::Step | Phase::Train => (0..iterations).try_fold(Duration::ZERO, |total, _| {
-                job.reset()?;
-                Ok(total + job.run(self.passes)?)
+                let seed = next_seed();
+                job.reset(seed)?;
+                Ok(total + job.run(seed, self.passes)?)
             }),
         }
     }
+}
+
+/// Of what is changed before each pass: no sample repeats an earlier one.
+fn next_seed() -> u64 {
+    static SEED: AtomicU64 = AtomicU64::new(0);
+    SEED.fetch_add(1, Ordering::Relaxed)
 }
 
 /// The cells, and what they share over all groups of a bench.

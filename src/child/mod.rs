@@ -6,6 +6,7 @@
 //! BLAS that was loaded before it hangs after it.
 
 mod channel;
+mod cpu_time;
 mod end;
 pub(crate) mod environment;
 mod limits;

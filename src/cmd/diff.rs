@@ -1,4 +1,5 @@
-//! `diff`: the same cells in two record files, with a verdict each. Measures nothing, and fails nothing: a slower cell is no error.
+//! `diff`: the same cells in two record files, with a verdict each. Measures nothing, and fails nothing: a slower cell is no error. A cell
+//! whose time is not to be trusted leaves it without a verdict.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -30,10 +31,12 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, screen: Screen) -> anyhow::R
     let (first, second) = (read(&args.first)?, read(&args.second)?);
     let differences = differences(&first, &second);
     write!(out, "{}", args.format.render(&report::difference(&differences), screen))?;
+    let count = |name| differences.iter().filter(|difference| difference.verdict.name() == name).count();
+    let mistrusted = count(MISTRUSTED);
     if args.format == Format::Text {
-        let count = |name| differences.iter().filter(|difference| difference.verdict.name() == name).count();
-        let counts =
-            ["faster", "slower", "no difference", "not comparable"].map(|name| format!("{} {name}", count(name)));
+        let mut names = vec!["faster", "slower", "no difference", "not comparable"];
+        names.extend((mistrusted > 0).then_some(MISTRUSTED));
+        let counts: Vec<String> = names.into_iter().map(|name| format!("{} {name}", count(name))).collect();
         writeln!(out, "\n{}", report::noise(&noise(&first, &second)))?;
         writeln!(out, "\n{}", counts.join(", "))?;
         writeln!(out, "(no difference: none larger than the interval; a wide one tells little)")?;
@@ -44,5 +47,8 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, screen: Screen) -> anyhow::R
             )?;
         }
     }
-    Ok(Verdict::Fine)
+    Ok(if mistrusted > 0 { Verdict::Inconclusive } else { Verdict::Fine })
 }
+
+/// The name of that verdict.
+const MISTRUSTED: &str = "MISTRUSTED";

@@ -154,8 +154,8 @@ pub(crate) fn deadline(limit: Option<Duration>) -> Option<Instant> {
     limit.and_then(|limit| Instant::now().checked_add(limit))
 }
 
-/// How a run ended: a wrong result outranks an interruption, and that what could not be measured, of which `reasons` tells. A further child
-/// that failed was told; its cell was measured all the same.
+/// How a run ended: a wrong result outranks an interruption, that what could not be measured, of which `reasons` tells, and that a time which is
+/// not to be trusted; these are told here. A further child that failed was told; its cell was measured all the same.
 pub(crate) fn verdict(
     results: &Results,
     was_interrupted: bool,
@@ -165,10 +165,15 @@ pub(crate) fn verdict(
         Outcome::Failed(failure) => Some(failure.cause),
         Outcome::Measured(_) => None,
     });
+    let mistrusted = results.all_mistrusted();
+    for (record, reason) in &mistrusted {
+        tell!("MISTRUSTED  {}: {reason}", record.cell);
+    }
     let (wrong, broken): (Vec<Cause>, Vec<Cause>) = causes.partition(|&cause| cause == Cause::Verification);
     match (wrong.len(), broken.len()) {
         (1.., _) => Ok(Verdict::Incorrect),
         _ if was_interrupted => Ok(Verdict::Interrupted),
+        (0, 0) if !mistrusted.is_empty() => Ok(Verdict::Inconclusive),
         (0, 0) => Ok(Verdict::Fine),
         (0, broken) => bail!("{broken} cells could not be measured: {}", reasons()),
     }

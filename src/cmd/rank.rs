@@ -1,4 +1,4 @@
-//! `rank`: who is fastest, from records. Measures nothing.
+//! `rank`: who is fastest, from records. Measures nothing. Cells whose times are not to be trusted have no place, and leave it without a verdict.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -49,12 +49,14 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, screen: Screen) -> anyhow::R
             bail!("no record is of {}; there are {known}", picked.join(", "));
         }
     }
+    let mistrusted = results.all_mistrusted();
+    let verdict = if mistrusted.is_empty() { Verdict::Fine } else { Verdict::Inconclusive };
     if args.cells {
         write!(out, "{}", args.format.render(&report::cells(&results), screen))?;
         if matches!(args.format, Format::Text | Format::Markdown) {
             write!(out, "{}", report::above_the_limit(&results))?;
         }
-        return Ok(Verdict::Fine);
+        return Ok(verdict);
     }
     if are_several(&results) {
         bail!("the records are of several machines: {}; pick one with --machine ID or --node NAME", machines(&results));
@@ -66,12 +68,17 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, screen: Screen) -> anyhow::R
     if results.cells().iter().all(|record| record.measured().is_none()) {
         bail!("none of the {} cells could be measured; `rank --cells` shows why", results.cells().len());
     }
+    let table = args.format.render(&report::ranking(&rankings, &mistrusted), screen);
     let Some(overall) = rankings.first() else {
+        if verdict == Verdict::Inconclusive {
+            write!(out, "{table}")?;
+            return Ok(verdict);
+        }
         bail!(
             "no cell was measured by all backends and thread counts in the records; narrow them with -e, -w, -m, -s or -t"
         );
     };
-    write!(out, "{}", args.format.render(&report::ranking(&rankings), screen))?;
+    write!(out, "{table}")?;
     if args.format == Format::Text {
         if overall.left_out > 0 {
             writeln!(out, "\n{} comparisons that not all of them took part in do not count", overall.left_out)?;
@@ -79,7 +86,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, screen: Screen) -> anyhow::R
         writeln!(out, "\n{}", report::noise(results.noise(Kind::Twins)))?;
         writeln!(out, "\n{}", report::sentence(overall, &report::machine(&results, &results.cells()[0])))?;
     }
-    Ok(Verdict::Fine)
+    Ok(verdict)
 }
 
 /// Backends whose cells come from more than one library, kernel or version.

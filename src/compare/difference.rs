@@ -32,9 +32,19 @@ pub enum Verdict {
     NoDifference,
     /// No ratio would mean anything, for the reason given.
     NotComparable(String),
+    /// One of the times is not to be trusted, for the reason given.
+    Mistrusted(String),
 }
 
 impl Verdict {
+    /// Why there is none.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Verdict::NotComparable(reason) | Verdict::Mistrusted(reason) => Some(reason),
+            Verdict::Faster | Verdict::Slower | Verdict::NoDifference => None,
+        }
+    }
+
     /// The verdict in words, without the reason.
     pub fn name(&self) -> &'static str {
         match self {
@@ -42,15 +52,16 @@ impl Verdict {
             Verdict::Slower => "slower",
             Verdict::NoDifference => "no difference",
             Verdict::NotComparable(_) => "not comparable",
+            Verdict::Mistrusted(_) => "MISTRUSTED",
         }
     }
 }
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Verdict::NotComparable(reason) => write!(f, "{}: {reason}", self.name()),
-            _ => f.pad(self.name()),
+        match self.reason() {
+            Some(reason) => write!(f, "{}: {reason}", self.name()),
+            None => f.pad(self.name()),
         }
     }
 }
@@ -101,10 +112,14 @@ fn id(record: &CellRecord) -> String {
 
 fn difference((first, a): (&Results, &CellRecord), (second, b): (&Results, &CellRecord), noise: &Noise) -> Difference {
     let times = [first.children(a), second.children(b)];
-    let (ratio, verdict) = match comparable((first, a), (second, b)) {
+    let mistrusted = [("first", first.mistrusted(a)), ("second", second.mistrusted(b))]
+        .into_iter()
+        .find_map(|(which, reason)| Some(format!("in the {which} file {}", reason?)));
+    let (ratio, verdict) = match (mistrusted, comparable((first, a), (second, b))) {
+        (Some(reason), _) => (None, Verdict::Mistrusted(reason)),
         // The children of a cell ran at one time: its deviation is in all of them.
-        Ok(()) => judge(&times, noise.margin([(a, 1), (b, 1)])),
-        Err(reason) => (None, Verdict::NotComparable(reason)),
+        (None, Ok(())) => judge(&times, noise.margin([(a, 1), (b, 1)])),
+        (None, Err(reason)) => (None, Verdict::NotComparable(reason)),
     };
     let time_ns = times.map(|children| (!children.is_empty()).then(|| time(&children)));
     let nodes = (a.machine == b.machine && a.node != b.node).then(|| [a.node.clone(), b.node.clone()]);

@@ -78,6 +78,16 @@ impl Results {
         (!children.is_empty()).then(|| Summary::new(cell, &children, self.machine(cell), self.limits(cell)))
     }
 
+    /// Why a cell's time is not to be trusted, if it was measured and is not ([`Summary::mistrusted`]).
+    pub fn mistrusted(&self, cell: &CellRecord) -> Option<String> {
+        self.summary(cell)?.mistrusted()
+    }
+
+    /// All cells whose time is not to be trusted, with the reason.
+    pub fn all_mistrusted(&self) -> Vec<(&CellRecord, String)> {
+        self.cells.iter().filter_map(|cell| Some((cell, self.mistrusted(cell)?))).collect()
+    }
+
     /// What the A/A pairs show.
     pub fn noise(&self, kind: Kind) -> &Noise {
         match kind {

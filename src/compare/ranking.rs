@@ -56,10 +56,13 @@ pub struct Ranking {
 /// How often rounds are drawn anew for an interval.
 const RESAMPLES: usize = 1000;
 
-/// The overall ranking, then one per phase that was measured. Empty where no cell was measured by all contenders.
+/// The overall ranking, then one per phase that was measured. Empty where no cell was measured by all contenders. What is mistrusted counts as
+/// not measured.
 pub fn rank(results: &Results) -> Vec<Ranking> {
     let phases = [None].into_iter().chain(Phase::ALL.map(Some));
-    let mut rankings: Vec<Ranking> = phases.filter_map(|phase| rank_phase(results, phase)).collect();
+    let is_trusted = |cell: &&CellRecord| cell.measured().is_some() && results.mistrusted(cell).is_none();
+    let trusted: Vec<&CellRecord> = results.cells.iter().filter(is_trusted).collect();
+    let mut rankings: Vec<Ranking> = phases.filter_map(|phase| rank_phase(results, &trusted, phase)).collect();
     // With one phase the overall ranking says it all.
     if rankings.len() == 2 {
         rankings.truncate(1);
@@ -67,8 +70,8 @@ pub fn rank(results: &Results) -> Vec<Ranking> {
     rankings
 }
 
-fn rank_phase<'a>(results: &'a Results, phase: Option<Phase>) -> Option<Ranking> {
-    let measured = || results.cells.iter().filter(|cell| cell.measured().is_some());
+fn rank_phase<'a>(results: &Results, trusted: &[&'a CellRecord], phase: Option<Phase>) -> Option<Ranking> {
+    let measured = || trusted.iter().copied();
     let mut contenders: Vec<Contender> = Vec::new();
     for record in measured() {
         let contender = Contender::of(record);

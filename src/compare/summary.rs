@@ -22,7 +22,16 @@ pub struct Summary {
     pub roofline_share: Option<f64>,
     /// CPU time over wall time: how many threads were busy.
     pub busy_threads: f64,
+    /// The highest rate of multiply-add that was read for that scalar type on that many threads, in the cell's rounds and before the first cell;
+    /// none where the file has none.
+    pub peak_gflops: Option<f64>,
 }
+
+/// How far above the highest reading of the peak a rate may be. Cells and peaks are not read at the same moment, and a core may run faster in
+/// the one than in the other; but the highest of many readings, each the best of many runs, is held against a median, and a kernel of
+/// nothing but multiply-adds against one that loads and stores too: where clocks differ by less than a tenth, nothing honest comes
+/// near.
+const PEAK_MARGIN: f64 = 1.1;
 
 impl Summary {
     /// `limits` are those of the cell, read in its rounds.
@@ -46,6 +55,9 @@ impl Summary {
             Some((roofline.peak(cell.scalar, threads)?, bandwidth))
         });
         let limit = limit.map(|(peak, bandwidth)| peak.min(bandwidth * flops / bytes));
+        let of_rounds = limits.into_iter().flat_map(|limits| limits.peak_gflops.iter().copied());
+        let of_run = machine.and_then(|machine| machine.roofline.peak(cell.scalar, cell.threads.get()));
+        let peak_gflops = of_rounds.chain(of_run).max_by(f64::total_cmp);
         let sum = |times: fn(&Measured) -> &[u64]| {
             children.iter().flat_map(|child| times(child)).map(|&ns| ns as f64).sum::<f64>()
         };
@@ -57,7 +69,19 @@ impl Summary {
             gflops,
             roofline_share: limit.map(|limit| gflops / limit),
             busy_threads: sum(|child| &child.cpu_ns) / sum(|child| &child.wall_ns),
+            peak_gflops,
         }
+    }
+
+    /// Why the time is not to be trusted, if it is not: no way of counting all operations makes the machine do more of them than it can. What
+    /// is mistrusted is in no ranking and no verdict.
+    pub fn mistrusted(&self) -> Option<String> {
+        let peak = self.peak_gflops.filter(|peak| self.gflops > PEAK_MARGIN * peak)?;
+        let (rate, times) = (self.gflops, self.gflops / peak);
+        Some(format!(
+            "{rate:.4} GFLOP/s are {times:.2} times the highest peak that was read, {peak:.4}, and {PEAK_MARGIN} times are the limit: the work was \
+             not done, or not timed"
+        ))
     }
 }
 
@@ -134,6 +158,30 @@ mod tests {
             Facts::read(),
             Roofline { peaks: vec![peak], curve: curve.collect(), gaps: Vec::new() },
         )
+    }
+
+    #[test]
+    fn a_rate_above_every_reading_of_the_peak_is_mistrusted() {
+        let (record, machine) = (record(false), machine(&[]));
+        let measured = record.measured().expect("measured");
+        let rate = record.cell.workload.flops(Phase::Step) / 1000.0;
+        let summary = |machine: Option<&Machine>, peaks: &[f64]| {
+            let limits = Limits {
+                scalar: ScalarKind::F64,
+                threads: record.cell.threads,
+                bytes_per_thread: 1,
+                peak_gflops: peaks.to_vec(),
+                gb_per_s: vec![1.0; peaks.len()],
+            };
+            Summary::new(&record, &[measured], machine, Some(&limits))
+        };
+        // The highest reading counts, however low others were: other load makes a reading low.
+        assert_eq!(summary(None, &[rate / 1.09, rate / 50.0, rate / 50.0]).mistrusted(), None);
+        let told = summary(None, &[rate / 1.2, rate / 50.0]).mistrusted().expect("nothing is so fast");
+        assert!(told.contains("are 1.20 times the highest peak"), "{told}");
+        // That of the run counts too, and where nothing is known nothing is mistrusted.
+        assert_eq!(summary(Some(&machine), &[rate / 50.0]).mistrusted(), None);
+        assert_eq!(summary(None, &[]).mistrusted(), None);
     }
 
     #[test]

@@ -1,10 +1,12 @@
-//! The measured child: plans, calibrates, then takes a sample whenever the parent says so; or verifies and does
-//! nothing else; or reads a limit of the machine at the same moments. It decides nothing.
+//! The measured child: plans, calibrates, then makes passes whenever the parent says so, and says what they gave; or verifies and does
+//! nothing else; or reads a limit of the machine at the same moments. It decides nothing, and does not know whether it is timed or replays.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::clock::Clock;
 use super::library::Library;
-use super::protocol::{Cause, Failure, GaugeTask, Prepared, Reply, Request, Sample, Subject, Task};
+use super::protocol::{Cause, Failure, GaugeTask, Passes, Prepared, Reply, Request, Stated, Subject, Task};
+use super::results::{Part, Results};
 use super::{Job, QUIET_LIMIT, cpu_time, wait_until_quiet};
 use crate::backend::Registry;
 use crate::child::Channel;
@@ -58,17 +60,27 @@ fn serve_as<T: Scalar>(registry: &Registry, task: &Task, channel: &mut Channel) 
     wait_until_quiet(QUIET_LIMIT);
     reply(channel, &Reply::Ready(prepared))?;
     while let Some(request) = channel.receive()? {
-        match request {
-            Request::Sample => match sampler.sample() {
-                Ok(sample) => reply(channel, &Reply::Sampled(sample))?,
-                Err(error) => return reply(channel, &Reply::Failed(error.into())),
+        let answer = match request {
+            Request::WarmUp(passes) => sampler.warm_up(passes).map(|()| Reply::Warm),
+            Request::Go => sampler.go().map(Reply::Done),
+            Request::Digest => sampler.results().map(|results| Reply::Digested(results.digest())),
+            Request::Show(parts) => match sampler.show(&parts) {
+                Ok(bytes) => {
+                    channel.send(&Reply::Shown, &[&bytes])?;
+                    continue;
+                }
+                Err(error) => Err(error),
             },
+            Request::Rest => Ok(Reply::Rested { quiet: wait_until_quiet(QUIET_LIMIT) }),
             Request::Finish => {
                 return reply(channel, &Reply::Finished { peak_memory_bytes: sampler.peak_memory() });
             }
-            other => {
-                return reply(channel, &Reply::Failed(failure(Cause::Protocol, format!("{other:?} came too late"))));
-            }
+            other => Ok(Reply::Failed(failure(Cause::Protocol, format!("{other:?} came too late")))),
+        };
+        let answer = answer.unwrap_or_else(|error| Reply::Failed(error.into()));
+        reply(channel, &answer)?;
+        if matches!(answer, Reply::Failed(_)) {
+            break;
         }
     }
     Ok(())
@@ -83,7 +95,7 @@ fn serve_gauge(task: GaugeTask, channel: &mut Channel) -> std::io::Result<()> {
     reply(channel, &Reply::GaugeReady)?;
     while let Some(request) = channel.receive()? {
         let answer = match request {
-            Request::Sample => gauge.read().map_or_else(|error| Reply::Failed(error.into()), Reply::Gauged),
+            Request::Read => gauge.read().map_or_else(|error| Reply::Failed(error.into()), Reply::Gauged),
             other => Reply::Failed(failure(Cause::Protocol, format!("{other:?} came too late"))),
         };
         reply(channel, &answer)?;
@@ -93,9 +105,23 @@ fn serve_gauge(task: GaugeTask, channel: &mut Channel) -> std::io::Result<()> {
 
 struct Sampler<T: Scalar> {
     job: Job<T>,
-    repeats: u64,
+    /// What it goes for.
+    passes: Passes,
     /// Before each sample so many bytes of memory are written; none for samples with warm caches.
     flush_bytes: Option<usize>,
+    past: Past,
+    /// As it was when results were first asked for: taking them out needs memory too.
+    peak_memory: Option<u64>,
+}
+
+/// The seeds of passes that are not timed.
+struct Past(u64);
+
+impl Past {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(1);
+        self.0
+    }
 }
 
 fn verify(registry: &Registry, subject: &Subject) -> std::result::Result<(), Failure> {
@@ -119,16 +145,17 @@ impl<T: Scalar> Sampler<T> {
         let data_sha256 = examples.sha256();
         let start = Job::start(&cell.workload);
 
-        let clock = Instant::now();
+        let clock = Clock::start();
         let engine = entry.open::<T>(cell.threads)?;
         let open = clock.elapsed();
-        let clock = Instant::now();
+        let clock = Clock::start();
         let mut job = Job::from_start(&engine, &cell.workload, cell.phase, examples, start)?;
         let plan = clock.elapsed();
-        let first = job.run(1)?;
+        let mut past = Past(task.seed);
+        let first = job.run(past.next(), 1)?;
 
         let repeats = match task.flush_bytes {
-            None => calibrate(&mut job, Duration::from_nanos(task.sample_ns))?,
+            None => calibrate(&mut job, Duration::from_nanos(task.sample_ns), &mut past)?,
             Some(_) => 1,
         };
         let prepared = Prepared {
@@ -140,38 +167,57 @@ impl<T: Scalar> Sampler<T> {
             first_ns: nanoseconds(first),
             repeats,
         };
-        Ok((Sampler { job, repeats, flush_bytes: task.flush_bytes }, prepared))
+        let passes = Passes { seed: past.next(), count: repeats };
+        let flush_bytes = task.flush_bytes;
+        Ok((Sampler { job, passes, flush_bytes, past, peak_memory: None }, prepared))
     }
 
-    fn sample(&mut self) -> Result<Sample> {
+    fn warm_up(&mut self, passes: Passes) -> Result<()> {
         if self.flush_bytes.is_none() {
-            let clock = Instant::now();
+            let clock = Clock::start();
             while {
-                self.job.run(1)?;
+                self.job.run(self.past.next(), 1)?;
                 clock.elapsed() < WARM_UP
             } {}
         }
-        self.job.reset()?;
-        self.flush_bytes.map_or(Ok(()), flush_caches)?;
+        self.passes = passes;
+        self.job.reset(passes.seed)?;
+        self.flush_bytes.map_or(Ok(()), flush_caches)
+    }
+
+    fn go(&mut self) -> Result<Stated> {
         let cpu = cpu_time();
-        let wall = self.job.run(self.repeats)?;
+        let wall = self.job.run(self.passes.seed, self.passes.count)?;
         let cpu = cpu_time() - cpu;
-        let quiet = wait_until_quiet(QUIET_LIMIT);
-        Ok(Sample { wall_ns: nanoseconds(wall), cpu_ns: (cpu * 1e9) as u64, quiet })
+        Ok(Stated { wall_ns: nanoseconds(wall), cpu_ns: (cpu * 1e9) as u64 })
+    }
+
+    fn results(&mut self) -> Result<Results<'_, T>> {
+        self.peak_memory = self.peak_memory.or_else(peak_memory);
+        let none =
+            || Error::Setting { what: "a request for results", found: "no pass".into(), expected: "one before it" };
+        self.job.results()?.ok_or_else(none)
+    }
+
+    fn show(&mut self, parts: &[Part]) -> Result<Vec<u8>> {
+        let results = self.results()?;
+        let numbers = parts.iter().flat_map(|part| results.part(part));
+        Ok(numbers.flat_map(f64::to_le_bytes).collect())
     }
 
     /// What is written to empty the caches would be counted as the backend's: then it stays unknown.
     fn peak_memory(&self) -> Option<u64> {
-        if self.flush_bytes.is_none() { peak_memory() } else { None }
+        if self.flush_bytes.is_none() { self.peak_memory.or_else(peak_memory) } else { None }
     }
 }
 
 /// How many passes take about `sample`.
-fn calibrate<T: Scalar>(job: &mut Job<T>, sample: Duration) -> Result<u64> {
+fn calibrate<T: Scalar>(job: &mut Job<T>, sample: Duration, past: &mut Past) -> Result<u64> {
     let (mut repeats, mut pass_s, mut long_enough) = (1_u64, f64::INFINITY, 0);
     loop {
-        job.reset()?;
-        let took = job.run(repeats)?;
+        let seed = past.next();
+        job.reset(seed)?;
+        let took = job.run(seed, repeats)?;
         pass_s = pass_s.min(took.as_secs_f64().max(1e-9) / repeats as f64);
         let wanted = (sample.as_secs_f64() / pass_s).ceil().max(1.0) as u64;
         // A quarter of the sample's time is long enough to reckon from; twice, since the system may have held up one of them.

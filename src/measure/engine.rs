@@ -1,16 +1,19 @@
 //! The measuring engine: runs cells that compete in rounds of balanced order, one parked child each, and in the same rounds reads the
 //! limits that they are held against. It keeps no files and judges nothing.
 
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::cell::Cell;
+use super::contender::Contender;
 use super::gauges::Gauge;
-use super::order;
 use super::process::Child;
-use super::protocol::{Failure, Prepared, Reply, Request, Sample, Subject, Task};
-use super::record::{Child as ChildKind, Limits, Measured, Outcome};
+use super::protocol::{Failure, Reply, Request, Subject};
+use super::record::{Child as ChildKind, Limits, Outcome};
+use super::replay::{self, Replay};
 pub use super::settings::Settings;
+use super::{change, order};
 
 /// The fewest rounds that give an interval for a median; a group that the deadline cuts below is not kept.
 pub const FEWEST_ROUNDS: usize = 6;
@@ -57,17 +60,6 @@ pub struct Measurer {
     verified: Vec<(Subject, Result<(), Failure>)>,
 }
 
-/// A child and what is known of it.
-struct Contender<'a> {
-    cell: &'a Cell,
-    kind: ChildKind,
-    start: Duration,
-    prepared: Prepared,
-    samples: Vec<Sample>,
-    /// The child, or why there is none any more.
-    child: Result<Child, Failure>,
-}
-
 impl Measurer {
     /// One with these settings.
     pub fn new(settings: Settings) -> Self {
@@ -99,9 +91,14 @@ impl Measurer {
             }
             watch(Event::Done(1));
         }
+        // Drawn now, so that what must come out is known while the timed child still has what came out, and before any cell is timed.
+        let seeds: Vec<u64> = (0..self.settings.rounds).map(|_| change::draw()).collect();
+        if !self.replay(&mut contenders, &seeds, watch) {
+            return rounds;
+        }
         let of_the_group = contenders.iter().filter(|contender| contender.kind == ChildKind::First);
         let mut gauges = Gauge::of(of_the_group.map(|contender| contender.cell), &self.settings);
-        'rounds: for round in 0..self.settings.rounds {
+        'rounds: for (round, &seed) in seeds.iter().enumerate() {
             if self.is_over() && round < FEWEST_ROUNDS {
                 return rounds;
             }
@@ -120,7 +117,7 @@ impl Measurer {
                 }
                 match contenders.get_mut(turn) {
                     Some(contender) => {
-                        contender.sample(self.settings.timeout, || self.is_over());
+                        contender.sample(round, seed, self.settings.timeout, || self.is_over());
                         watch(Event::Done(1));
                     }
                     None => gauges[turn - contenders.len()].read(&self.settings),
@@ -135,7 +132,8 @@ impl Measurer {
         }
         for contender in contenders {
             let (cell, child) = (contender.cell.clone(), contender.kind);
-            let outcome = contender.finish(self.settings.timeout);
+            let replayed = |shown: &_| replay::show(contender.cell, shown, &self.settings);
+            let outcome = contender.finish(self.settings.timeout, replayed);
             rounds.finished.push(Finished { cell, child, started_unix_ms, outcome });
         }
         rounds.in_time = true;
@@ -152,20 +150,38 @@ impl Measurer {
 
     fn prepare<'a>(&mut self, cell: &'a Cell, kind: ChildKind) -> Result<Contender<'a>, Failure> {
         self.verify(cell)?;
-        loop {
-            let (mut child, start) = Child::start(&self.settings.program, cell, self.settings.timeout)?;
-            let was_stopped = child.was_stopped();
-            let sample_ns = u64::try_from(self.settings.sample.as_nanos()).unwrap_or(u64::MAX);
-            let task = Task { cell: cell.clone(), sample_ns, flush_bytes: self.settings.flush_bytes };
-            let reply = child.ask(&Request::Prepare(task), "preparation", self.settings.timeout)?;
-            // The run was stopped meanwhile (Ctrl-Z): what clocks showed is neither the time of a start nor of a plan.
-            if (was_stopped || child.was_stopped()) && !self.is_over() {
-                continue;
-            }
-            let Reply::Ready(prepared) = reply else { return Err(reply.unexpected()) };
-            let samples = Vec::with_capacity(self.settings.rounds);
-            return Ok(Contender { cell, kind, start, prepared, samples, child: Ok(child) });
+        let (child, start, prepared) = Child::prepare(cell, &self.settings)?;
+        Ok(Contender::new(cell, kind, start, prepared, child))
+    }
+
+    /// Replays each cell once for all its children. Answers whether there was time for that.
+    fn replay(&self, contenders: &mut [Contender<'_>], seeds: &[u64], watch: &mut dyn FnMut(Event<'_>)) -> bool {
+        struct Known<'a> {
+            cell: &'a Cell,
+            passes: u64,
+            replay: Result<Rc<Replay>, Failure>,
         }
+        let mut all: Vec<Known<'_>> = Vec::new();
+        for contender in contenders {
+            if self.is_over() {
+                return false;
+            }
+            let (cell, passes) = (contender.cell, contender.passes);
+            let place = all.iter().position(|known| known.cell == cell).unwrap_or_else(|| {
+                watch(Event::Preparing(cell));
+                let replay = Replay::of(cell, passes, seeds, &self.settings).map(Rc::new);
+                all.push(Known { cell, passes, replay });
+                all.len() - 1
+            });
+            let known = &all[place];
+            // A twin makes as many passes as its cell's first child: they differ in nothing, and one replay is for both.
+            contender.passes = known.passes;
+            match &known.replay {
+                Ok(replay) => contender.replay = Some(Rc::clone(replay)),
+                Err(failure) => contender.child = Err(failure.clone()),
+            }
+        }
+        true
     }
 
     /// Whether the cell's backend computes rightly in its scalar type on its threads.
@@ -188,49 +204,6 @@ impl Measurer {
     }
 }
 
-impl Contender<'_> {
-    fn sample(&mut self, timeout: Duration, is_over: impl Fn() -> bool) {
-        let Ok(child) = &mut self.child else { return };
-        let failure = loop {
-            match child.ask(&Request::Sample, "a sample", timeout) {
-                // The run was stopped meanwhile (Ctrl-Z): what the clock showed is no time of a pass.
-                Ok(Reply::Sampled(_)) if child.was_stopped() && !is_over() => {}
-                Ok(Reply::Sampled(sample)) => return self.samples.push(sample),
-                Ok(other) => break other.unexpected(),
-                Err(failure) => break failure,
-            }
-        };
-        self.child = Err(failure);
-    }
-
-    fn finish(self, timeout: Duration) -> Outcome {
-        let Contender { start, prepared, samples, child, .. } = self;
-        let last = child.and_then(|mut child| child.ask(&Request::Finish, "its end", timeout));
-        let peak_memory_bytes = match last {
-            Ok(Reply::Finished { peak_memory_bytes }) => peak_memory_bytes,
-            Ok(other) => return Outcome::Failed(other.unexpected()),
-            Err(failure) => return Outcome::Failed(failure),
-        };
-        let Prepared { library, threads_got, data_sha256, open_ns, plan_ns, first_ns, repeats } = prepared;
-        Outcome::Measured(Measured {
-            library,
-            threads_got,
-            data_sha256,
-            start_ns: u64::try_from(start.as_nanos()).unwrap_or(u64::MAX),
-            open_ns,
-            plan_ns,
-            first_ns,
-            peak_memory_bytes,
-            repeats,
-            wall_ns: samples.iter().map(|sample| sample.wall_ns).collect(),
-            cpu_ns: samples.iter().map(|sample| sample.cpu_ns).collect(),
-            restless: samples.iter().map(|sample| u32::from(!sample.quiet)).sum(),
-            digest: None,
-            error_over_bound: None,
-        })
-    }
-}
-
 fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64)
 }
@@ -239,6 +212,7 @@ fn unix_ms() -> u64 {
 mod tests {
     use std::num::NonZeroUsize;
     use std::sync::Arc;
+    use std::time::Duration;
 
     use super::*;
     use crate::child::Program;
@@ -325,5 +299,69 @@ mod tests {
         }
         assert_eq!((failures.len(), failures[0].cause), (4, Cause::Verification));
         assert!(failures.iter().all(|failure| *failure == failures[0]), "each process has its number: {failures:?}");
+    }
+
+    /// How the children of the backend `name` end, in a phase of `planar` in `f64`.
+    fn outcomes(name: &str, phase: Phase, kinds: &[ChildKind]) -> Vec<Outcome> {
+        let cell = Cell { phase, ..cell(name, "planar", ScalarKind::F64) };
+        let children: Vec<_> = kinds.iter().map(|&kind| (cell.clone(), kind)).collect();
+        measure(&mut measurer(6), &children).0.finished.into_iter().map(|finished| finished.outcome).collect()
+    }
+
+    fn failure(name: &str, phase: Phase) -> Failure {
+        match outcomes(name, phase, &[ChildKind::First]).swap_remove(0) {
+            Outcome::Failed(failure) => failure,
+            Outcome::Measured(measured) => panic!("{name}: {measured:?}"),
+        }
+    }
+
+    #[test]
+    fn a_child_is_not_believed_a_time_that_the_parent_did_not_see() {
+        let slow = failure("slow-clock", Phase::Step);
+        assert_eq!(slow.cause, Cause::Clock);
+        assert!(slow.message.contains("it states 1.000 ms for passes that took "), "{}", slow.message);
+        let fast = failure("fast-clock", Phase::Step);
+        assert_eq!(fast.cause, Cause::Clock);
+        assert!(fast.message.contains("it states 100000.000 ms for passes that took "), "{}", fast.message);
+    }
+
+    #[test]
+    fn results_that_a_replay_gives_are_in_the_record_of_all_children() {
+        let digests: Vec<Option<String>> = outcomes("a", Phase::Step, &[ChildKind::First, ChildKind::Twin])
+            .into_iter()
+            .map(|outcome| match outcome {
+                Outcome::Measured(measured) => measured.digest,
+                Outcome::Failed(failure) => panic!("{failure:?}"),
+            })
+            .collect();
+        assert_eq!(digests, [Some("ab".to_owned()), Some("ab".to_owned())]);
+    }
+
+    #[test]
+    fn results_that_a_replay_gives_may_be_wrong_in_both() {
+        for phase in [Phase::Forward, Phase::Backward] {
+            let failure = failure("a", phase);
+            assert_eq!(failure.cause, Cause::Verification, "{failure:?}");
+            assert!(failure.message.contains("its results are those of the same passes"), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn results_that_a_replay_does_not_give_must_be_right() {
+        // Of steps no truth is known but the replay's own: what is shown is the same there.
+        let outcome = outcomes("moody", Phase::Step, &[ChildKind::First]).swap_remove(0);
+        assert!(matches!(outcome, Outcome::Measured(_)), "{outcome:?}");
+        for (name, phase) in [
+            ("moody", Phase::Forward),
+            ("moody", Phase::Backward),
+            ("moody-noise", Phase::Step),
+            ("moody-noise", Phase::Train),
+        ] {
+            let failure = failure(name, phase);
+            assert_eq!(failure.cause, Cause::Verification, "{failure:?}");
+            for part in ["the last of 4 timed passes", "not those of the same passes", "] is", "expected", "bound"] {
+                assert!(failure.message.contains(part), "{phase:?}: {}", failure.message);
+            }
+        }
     }
 }

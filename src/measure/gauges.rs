@@ -50,7 +50,7 @@ impl Gauge {
     /// Reads the limit, once a round.
     pub(super) fn read(&mut self, settings: &Settings) {
         let Ok(child) = &mut self.child else { return };
-        match child.ask(&Request::Sample, "the reading of a gauge", settings.timeout) {
+        match child.ask(&Request::Read, "the reading of a gauge", settings.timeout) {
             Ok(Reply::Gauged(limit)) => {
                 self.limits.peak_gflops.push(limit.peak_gflops);
                 self.limits.gb_per_s.push(limit.gb_per_s);

@@ -1,9 +1,13 @@
 //! One phase of a workload on one engine, ready to be timed. Used by the measured children and by the criterion benches.
 
 use std::hint::black_box;
+use std::mem::replace;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::change;
+use super::clock::Clock;
+use super::results::Results;
 use crate::data::Examples;
 use crate::error::Result;
 use crate::layer::{Descent, Engine};
@@ -27,9 +31,13 @@ enum Work<T: Scalar> {
         network: Network<T>,
         has_state: bool,
     },
-    Step(Box<Composed<T>>),
+    Step {
+        trainer: Box<Composed<T>>,
+        cost: f64,
+    },
     Train {
         steps: u32,
+        last: Option<(Parameters<T>, f64)>,
     },
 }
 
@@ -64,20 +72,21 @@ impl<T: Scalar> Job<T> {
         let work = match phase {
             Phase::Forward => Work::Forward(network()?),
             Phase::Backward => Work::Backward { network: network()?, has_state: false },
-            Phase::Step => Work::Step(Box::new(trainer(engine, &start, &examples)?)),
-            Phase::Train => Work::Train { steps: workload.train_steps },
+            Phase::Step => Work::Step { trainer: Box::new(trainer(engine, &start, &examples)?), cost: f64::NAN },
+            Phase::Train => Work::Train { steps: workload.train_steps, last: None },
         };
         Ok(Job { engine: Arc::clone(engine), examples, start, work })
     }
 
-    /// Goes back to the initial parameters; the backward phase gets the state of a forward pass to start from.
+    /// Goes back to the initial parameters, one of them changed as the seed says; the backward phase gets the state of a forward pass to
+    /// start from.
     ///
     /// # Errors
     /// Of the engine.
-    pub fn reset(&mut self) -> Result<()> {
+    pub fn reset(&mut self, seed: u64) -> Result<()> {
         let Job { engine, examples, start, work } = self;
         match work {
-            Work::Step(trainer) => trainer.import(start),
+            Work::Step { trainer, .. } => changed(start, seed, 0, |start| trainer.import(start)),
             Work::Backward { network, has_state } => {
                 in_run(engine.as_ref(), || network.forward(examples.x.view()).map(drop))?;
                 *has_state = true;
@@ -87,34 +96,91 @@ impl<T: Scalar> Job<T> {
         }
     }
 
-    /// The time of `repeats` passes. Entering the engine's thread pool is outside the clock, and so is the forward pass that the first
-    /// backward pass needs.
+    /// The time of so many passes. Each finds one element changed, where and by how much follows from the seed and the number of the pass:
+    /// of X going forward, of X and of the labels going backward, of the parameters that a training run starts from. Entering the engine's
+    /// thread pool is outside the clock, and so is the forward pass that the first backward pass needs.
     /// Steps change the parameters: [`reset`](Self::reset) before each sample.
     ///
     /// # Errors
     /// Of the engine.
-    pub fn run(&mut self, repeats: u64) -> Result<Duration> {
+    pub fn run(&mut self, seed: u64, passes: u64) -> Result<Duration> {
         if matches!(self.work, Work::Backward { has_state: false, .. }) {
-            self.reset()?;
+            self.reset(seed)?;
         }
-        let Job { engine, examples: Examples { x, y }, start, work } = self;
-        let (examples_x, examples_y) = (x.view(), y.view());
+        let Job { engine, examples, start, work } = self;
         match work {
-            Work::Forward(network) => timed(engine, repeats, || network.forward(examples_x).map(sink)),
-            Work::Backward { network, .. } => timed(engine, repeats, || network.backward(examples_x, examples_y, None)),
-            Work::Step(trainer) => timed(engine, repeats, || trainer.step().map(sink)),
-            Work::Train { steps } => {
-                let examples = Examples { x: x.clone(), y: y.clone() };
-                timed(engine, repeats, || {
-                    let mut trainer = trainer(engine, start, &examples)?;
-                    for _ in 0..*steps {
-                        black_box(trainer.step()?);
-                    }
-                    trainer.export().map(sink)
+            Work::Forward(network) => {
+                let mut x = examples.x.view_mut();
+                timed(engine, passes, |pass| {
+                    let (at, by) = change::of_x(seed, pass, x.dim());
+                    let changed = x[at] + by;
+                    let was = replace(&mut x[at], changed);
+                    let outcome = network.forward(x.view()).map(sink);
+                    x[at] = was;
+                    outcome
+                })
+            }
+            Work::Backward { network, .. } => {
+                let (mut x, mut y) = (examples.x.view_mut(), examples.y.view_mut());
+                timed(engine, passes, |pass| {
+                    let ((at, by), label) = (change::of_x(seed, pass, x.dim()), change::of_y(seed, pass, y.dim()));
+                    let (changed, flipped) = (x[at] + by, T::one() - y[label]);
+                    let (was, was_label) = (replace(&mut x[at], changed), replace(&mut y[label], flipped));
+                    let outcome = network.backward(x.view(), y.view(), None);
+                    (x[at], y[label]) = (was, was_label);
+                    outcome
+                })
+            }
+            Work::Step { trainer, cost } => timed(engine, passes, |_| {
+                *cost = black_box(trainer.step()?);
+                Ok(())
+            }),
+            Work::Train { steps, last } => {
+                let examples = &*examples;
+                timed(engine, passes, |pass| {
+                    changed(start, seed, pass, |start| {
+                        let mut trainer = trainer(engine, start, examples)?;
+                        let mut cost = f64::NAN;
+                        for _ in 0..*steps {
+                            cost = black_box(trainer.step()?);
+                        }
+                        *last = Some((trainer.export()?, cost));
+                        Ok(())
+                    })
                 })
             }
         }
     }
+
+    /// What the last pass gave; none before the first training run.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub(super) fn results(&self) -> Result<Option<Results<'_, T>>> {
+        Ok(match &self.work {
+            Work::Forward(network) => Some(Results::Activations(network)),
+            Work::Backward { network, .. } => Some(Results::Gradients(network)),
+            Work::Step { trainer, cost } => Some(Results::parameters(trainer.export()?, *cost)),
+            Work::Train { last, .. } => {
+                last.as_ref().map(|(parameters, cost)| Results::parameters(parameters.clone(), *cost))
+            }
+        })
+    }
+}
+
+/// Hands the parameters on with one of them changed, and undoes that.
+fn changed<T: Scalar, R>(
+    start: &mut Parameters<T>,
+    seed: u64,
+    pass: u64,
+    job: impl FnOnce(&Parameters<T>) -> Result<R>,
+) -> Result<R> {
+    let (place, by) = change::of_parameters::<T>(seed, pass, start.values().len());
+    let was = start.values()[place];
+    start.values_mut()[place] += by;
+    let outcome = job(start);
+    start.values_mut()[place] = was;
+    outcome
 }
 
 /// Makes the compiler believe that a result is looked at.
@@ -133,13 +199,13 @@ fn trainer<T: Scalar>(
 
 fn timed<T: Scalar>(
     engine: &Arc<dyn Engine<T>>,
-    repeats: u64,
-    mut pass: impl FnMut() -> Result<()> + Send,
+    passes: u64,
+    mut pass: impl FnMut(u64) -> Result<()> + Send,
 ) -> Result<Duration> {
     in_run(engine.as_ref(), || {
-        let clock = Instant::now();
-        for _ in 0..repeats {
-            pass()?;
+        let clock = Clock::start();
+        for number in 0..passes {
+            pass(number)?;
         }
         Ok(clock.elapsed())
     })
@@ -204,9 +270,9 @@ mod tests {
             let examples = workload.examples().expect("they fit");
             let mut job = Job::new(&engine, &workload, phase, examples).expect("it fits");
             assert_eq!(products(), 0, "{phase:?}: planning");
-            job.run(1).expect("it runs");
+            job.run(1, 1).expect("it runs");
             assert_eq!(products(), before_the_first + a_pass, "{phase:?}: the first");
-            job.run(3).expect("it runs");
+            job.run(1, 3).expect("it runs");
             assert_eq!(products(), 3 * a_pass, "{phase:?}: three more");
         }
     }

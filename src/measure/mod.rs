@@ -4,9 +4,17 @@
 //! [`engine`] runs cells that compete, each in a child of the same executable (`child` is its side of the `protocol`, `process` the
 //! parent's hold on it, beside `gauges` that read what the machine can do; `pairs` picks what is measured
 //! more than once; [`record`] says what is left behind, [`journal`] keeps it in files, `schema2` reads those of before.
+//!
+//! A child is not believed: `contender` takes its samples and holds the times that it states against what the parent sees (`clocks`),
+//! passes find changed inputs (`change`), and what they gave (`results`) must come out again in a `replay`, or be right (`truth`).
+//! All this is against carelessness, libraries with own clocks and remembered results; who writes into this program's memory is not stopped.
 
 mod cell;
+mod change;
 mod child;
+mod clock;
+mod clocks;
+mod contender;
 #[cfg(feature = "criterion")]
 pub mod criterion;
 pub mod engine;
@@ -20,9 +28,12 @@ mod process;
 mod protocol;
 mod quiet;
 pub mod record;
+mod replay;
+mod results;
 mod schema2;
 mod settings;
 pub mod statistics;
+mod truth;
 
 pub use cell::{Cell, Filter, FirstLayer, cells, groups};
 pub(crate) use child::serve;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::Cell;
 use super::library::Library;
+use super::results::Part;
 use crate::machine::Limit;
 use crate::remote;
 use crate::scalar::ScalarKind;
@@ -24,8 +25,18 @@ pub(super) enum Request {
     Prepare(Task),
     /// Get ready to read a limit. Comes first and once, in place of the other.
     Gauge(GaugeTask),
-    /// Take one sample, or one reading.
-    Sample,
+    /// Take one reading.
+    Read,
+    /// Warm up, and get ready to make these passes at once. Untimed.
+    WarmUp(Passes),
+    /// Make the passes and answer at once: the time from this to the answer is what the parent sees of them.
+    Go,
+    /// Say what the last pass gave: its digest.
+    Digest,
+    /// Show these parts of it.
+    Show(Vec<Part>),
+    /// Come to rest. Untimed.
+    Rest,
     /// Say how much memory it took, and end.
     Finish,
 }
@@ -48,6 +59,17 @@ pub(super) struct Task {
     pub sample_ns: u64,
     /// Before each sample, write that many bytes; a sample is one pass then.
     pub flush_bytes: Option<usize>,
+    /// Of what is changed before passes that are not timed: each child has a past of its own, so that what is left of it cannot be right in two.
+    pub seed: u64,
+}
+
+/// The passes of a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Passes {
+    /// Of what is changed before each of them.
+    pub seed: u64,
+    pub count: u64,
 }
 
 /// Which limit to read: the peak of a scalar type, and the bandwidth of a working set.
@@ -73,8 +95,19 @@ pub(super) enum Reply {
     GaugeReady,
     /// One reading.
     Gauged(Limit),
-    /// One sample, and quiet again.
-    Sampled(Sample),
+    /// Warm, reset, and ready to go.
+    Warm,
+    /// All passes were made.
+    Done(Stated),
+    /// The digest of what the last pass gave.
+    Digested(String),
+    /// The numbers of the parts, in the bytes that come with it: as little-endian doubles, part by part, row by row.
+    Shown,
+    /// At rest, or not.
+    Rested {
+        /// Whether the process was quiet before the time for that was up.
+        quiet: bool,
+    },
     /// The last word.
     Finished {
         /// The most memory that was resident, with the data; none where the system does not tell.
@@ -105,15 +138,13 @@ pub(super) struct Prepared {
     pub repeats: u64,
 }
 
-/// One timed run of all repeats.
+/// What a child says of its passes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Sample {
+pub(super) struct Stated {
     pub wall_ns: u64,
-    /// CPU time of all threads meanwhile.
+    /// CPU time of all threads meanwhile, for systems that do not tell it of another process.
     pub cpu_ns: u64,
-    /// Whether the process was quiet again before the time for that was up.
-    pub quiet: bool,
 }
 
 /// Why there is no time.
@@ -140,6 +171,8 @@ pub enum Cause {
     Timeout,
     /// It answered with something that is no answer: the backend writes where it has no business.
     Protocol,
+    /// The times that it stated are not those that the parent saw, or it used more CPU time than its threads can have had.
+    Clock,
 }
 
 impl Cause {
@@ -151,6 +184,7 @@ impl Cause {
             Cause::Crash => "crash",
             Cause::Timeout => "timeout",
             Cause::Protocol => "protocol",
+            Cause::Clock => "clock",
         }
     }
 }

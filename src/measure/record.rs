@@ -222,17 +222,19 @@ pub struct Measured {
     pub plan_ns: u64,
     /// The first pass of the phase in a fresh process; of `backward` without the forward pass before it.
     pub first_ns: u64,
-    /// The most memory that was resident, with the data; none where the system does not tell, and where caches were flushed.
+    /// The most memory that was resident, with the data, until results were first asked for; none where the system does not tell, and where caches
+    /// were flushed.
     pub peak_memory_bytes: Option<u64>,
     /// Passes of one sample.
     pub repeats: u64,
-    /// Wall time of each sample, of all its passes.
+    /// Wall time of each sample, of all its passes, as the child states it; held against what the parent saw.
     pub wall_ns: Vec<u64>,
-    /// CPU time of all threads during each sample.
+    /// CPU time of all threads during each sample, as the system tells the parent; where it does not, as the child states it.
     pub cpu_ns: Vec<u64>,
     /// Samples after which the process did not come to rest in time: the next one's neighbours may have been disturbed.
     pub restless: u32,
-    /// Of the results, as bits: equal ones computed the same. Not written yet.
+    /// Of what the last pass gave in the first of the rounds that were drawn, as bits: children of one cell that have the same round drawn, and
+    /// as many passes a sample, compute the same if it is equal. Seeds are drawn anew for each group of cells: of two runs it says nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// The largest error of a result over its bound. Not written yet.

@@ -47,9 +47,10 @@ pub fn cells(results: &Results) -> Table {
         let summary = results.summary(record);
         let of = |value: &dyn Fn(&crate::compare::Summary) -> Value| summary.as_ref().map_or(Value::None, value);
         let measured = record.measured();
+        let mistrusted = summary.as_ref().and_then(crate::compare::Summary::mistrusted);
         let error = match &record.outcome {
-            Outcome::Measured(_) => Value::Text(String::new()),
-            Outcome::Failed(failure) => Value::Text(format!("{}: {}", failure.cause.name(), failure.message)),
+            Outcome::Measured(_) => mistrusted.map_or(String::new(), |reason| format!("MISTRUSTED: {reason}")),
+            Outcome::Failed(failure) => format!("{}: {}", failure.cause.name(), failure.message),
         };
         vec![
             Value::Text(record.cell.to_string()),
@@ -67,7 +68,7 @@ pub fn cells(results: &Results) -> Table {
             Value::or_none(measured.and_then(|measured| measured.peak_memory_bytes), Value::Bytes),
             machine(record),
             node(record),
-            error,
+            Value::Text(error),
         ]
     });
     Table { columns: COLUMNS.to_vec(), rows: rows.collect(), expendable: EXPENDABLE }

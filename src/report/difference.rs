@@ -1,7 +1,7 @@
 //! What changed from one record file to another, as a table.
 
 use super::table::{Column, Table, Value};
-use crate::compare::difference::{Difference, Verdict};
+use crate::compare::difference::Difference;
 
 const COLUMNS: [Column; 8] = [
     Column { key: "cell", title: "cell" },
@@ -20,9 +20,9 @@ const EXPENDABLE: &[&[&str]] = &[&["first_ns", "second_ns"], &["low", "high"]];
 pub fn difference(differences: &[Difference]) -> Table {
     let row = |difference: &Difference| {
         let Difference { id, time_ns, ratio, verdict, nodes } = difference;
-        let reason = match (verdict, nodes) {
-            (Verdict::NotComparable(reason), _) => reason.clone(),
-            (_, Some([first, second])) => format!("on nodes {first} and {second}"),
+        let reason = match (verdict.reason(), nodes) {
+            (Some(reason), _) => reason.to_owned(),
+            (None, Some([first, second])) => format!("on nodes {first} and {second}"),
             _ => String::new(),
         };
         vec![

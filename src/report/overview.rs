@@ -73,6 +73,9 @@ fn grid(results: &Results, ranking: &Ranking, columns: &[Column], detail: Detail
             };
             let summary = results.cells().iter().find(is_here).and_then(|record| results.summary(record));
             summary.map_or("failed".into(), |summary| {
+                if summary.mistrusted().is_some() {
+                    return "MISTRUSTED".into();
+                }
                 let spread = 100.0 * summary.deviation_ns / summary.time_ns;
                 let share = summary.roofline_share.map(percent);
                 let rate = (detail == Detail::Rates).then(|| format!("{} GFLOP/s", three_digits(summary.gflops)));

@@ -7,7 +7,7 @@ use crate::machine::Facts;
 use crate::measure::record::{CellRecord, Machine};
 use crate::text::visible;
 
-const COLUMNS: [Column; 10] = [
+const COLUMNS: [Column; 11] = [
     Column { key: "phase", title: "phase" },
     Column { key: "place", title: "" },
     Column { key: "backend", title: "backend" },
@@ -18,12 +18,14 @@ const COLUMNS: [Column; 10] = [
     Column { key: "to_first_high", title: "to" },
     Column { key: "tied", title: "" },
     Column { key: "cells", title: "cells" },
+    Column { key: "remark", title: "remark" },
 ];
 
 const EXPENDABLE: &[&[&str]] = &[&["cells"], &["score"], &["to_first_low", "to_first_high"]];
 
-/// All rankings, one below the other; the phase `overall` is over all phases.
-pub fn ranking(rankings: &[Ranking]) -> Table {
+/// All rankings, one below the other; the phase `overall` is over all phases. Then the cells whose times are not to be trusted, which have no
+/// place.
+pub fn ranking(rankings: &[Ranking], mistrusted: &[(&CellRecord, String)]) -> Table {
     let mut rows = Vec::new();
     for ranking in rankings {
         for (index, place) in ranking.places.iter().enumerate() {
@@ -39,8 +41,18 @@ pub fn ranking(rankings: &[Ranking]) -> Table {
                 Value::Ratio(high),
                 Value::Flag { is: index > 0 && place.is_tied(), mark: "tied" },
                 Value::Count(ranking.shared as u64),
+                Value::Text(String::new()),
             ]);
         }
+    }
+    for (record, reason) in mistrusted {
+        let cell = &record.cell;
+        let mut row = vec![Value::Text(cell.phase.name().into()), Value::None, Value::Text(cell.backend.clone())];
+        row.push(Value::Count(cell.threads.get() as u64));
+        row.extend([const { Value::None }; 4]);
+        row.extend([Value::Flag { is: false, mark: "tied" }, Value::None]);
+        row.push(Value::Text(format!("MISTRUSTED: {cell}: {reason}")));
+        rows.push(row);
     }
     Table { columns: COLUMNS.to_vec(), rows, expendable: EXPENDABLE }
 }

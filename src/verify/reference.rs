@@ -49,7 +49,7 @@ impl Bounded {
 }
 
 /// W and b of a layer, or dW and db.
-pub(super) type Layer = (Bounded, Bounded);
+pub(crate) type Layer = (Bounded, Bounded);
 
 /// All outputs of a call in scalar type `T`, whose inputs are first rounded to `T`.
 pub fn outputs<T: Scalar>(call: &Call) -> BTreeMap<String, Bounded> {
@@ -167,7 +167,7 @@ fn put_layers(put: &mut impl FnMut(&str, Bounded), prefix: &str, layers: &[Layer
 }
 
 /// ReLU inside, sigmoid at the end.
-pub(super) fn activation_of(index: usize, layers: usize) -> Activation {
+pub(crate) fn activation_of(index: usize, layers: usize) -> Activation {
     if index + 1 == layers { Activation::Sigmoid } else { Activation::Relu }
 }
 
@@ -203,7 +203,7 @@ impl Sums {
 }
 
 /// The arithmetic of layers in a scalar type of unit roundoff `u`, with its bounds.
-pub(super) struct Reference {
+pub(crate) struct Reference {
     /// Of a sum's roundings.
     u: f64,
     /// Of all other roundings. Sums are compensated here; everything else rounds in this reference too, in `f64`.
@@ -214,13 +214,13 @@ pub(super) struct Reference {
 
 impl Reference {
     /// For results in `T` that are held against this reference's values.
-    pub(super) fn of<T: Scalar>(growth: Growth) -> Self {
+    pub(crate) fn of<T: Scalar>(growth: Growth) -> Self {
         let element_u = T::UNIT_ROUNDOFF + f64::UNIT_ROUNDOFF;
         Reference { u: T::UNIT_ROUNDOFF, element_u, tiny: T::SMALLEST_SUBNORMAL, growth }
     }
 
     /// A B, each element with the errors of its operands and of its own sum.
-    pub(super) fn product(&self, a: &Bounded, b: &Bounded) -> Bounded {
+    pub(crate) fn product(&self, a: &Bounded, b: &Bounded) -> Bounded {
         let zero = Bounded::exact(Array2::zeros((a.value.nrows(), 1)));
         self.linear(a, b, &zero)
     }
@@ -269,7 +269,7 @@ impl Reference {
         })
     }
 
-    pub(super) fn pull_back(&self, activation: Activation, z: &Bounded, da: &Bounded) -> Bounded {
+    pub(crate) fn pull_back(&self, activation: Activation, z: &Bounded, da: &Bounded) -> Bounded {
         Bounded::from_fn(z.value.dim(), |at| {
             let ((z, z_error), (da, da_error)) = (z.at(at), da.at(at));
             match activation {
@@ -294,7 +294,7 @@ impl Reference {
     }
 
     /// dW = scale * dZ A_prev^T and db = scale * row sums of dZ.
-    pub(super) fn gradients(&self, dz: &Bounded, a_prev: &Bounded, scale: f64) -> Layer {
+    pub(crate) fn gradients(&self, dz: &Bounded, a_prev: &Bounded, scale: f64) -> Layer {
         let scaled = |sum: Bounded, sizes: Array2<f64>| {
             Bounded::from_fn(sum.value.dim(), |at| {
                 let (sum, error) = sum.at(at);
@@ -320,7 +320,7 @@ impl Reference {
     }
 
     /// A and Z of every layer.
-    pub(super) fn model_forward(&self, x: &Bounded, parameters: &[Layer]) -> Vec<(Bounded, Bounded)> {
+    pub(crate) fn model_forward(&self, x: &Bounded, parameters: &[Layer]) -> Vec<(Bounded, Bounded)> {
         let mut caches: Vec<(Bounded, Bounded)> = Vec::new();
         for (index, (w, b)) in parameters.iter().enumerate() {
             let a_prev = caches.last().map_or(x, |(a, _)| a);

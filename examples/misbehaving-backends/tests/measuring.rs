@@ -72,6 +72,32 @@ fn every_misbehaviour_is_a_record_and_the_others_are_measured() {
     assert_eq!((count("failing"), count("steady")), (2, 1));
 }
 
+/// Who does less than the passes ask for is never timed: each finds changed inputs, and what came of the last must come again, or be right.
+#[test]
+fn results_of_other_inputs_are_no_results() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (workload, path) = (folder.path().join("workload.toml"), folder.path().join("records.jsonl"));
+    let text = "[[workload]]\nname = 'wide'\nlayers = [300, 4, 1]\nbatch = 400\ninit = 'he'\n";
+    std::fs::write(&workload, text).expect("written");
+    let mut command = program();
+    command.args(["measure", "-s", "f64", "-m", "forward|backward|step", "-e", "steady|remembering|skipping"]);
+    command.args(["--rounds", "6", "--sample-ms", "2", "--workloads"]).arg(&workload).arg("-o").arg(&path);
+    command.assert().code(1).stderr(contains("FAILED  forward/remembering/wide-f64-1: verification"));
+    let records = cells(&path);
+    assert_eq!(records.len(), 9);
+    for record in &records {
+        let (cell, outcome) = (&record["cell"], &record["outcome"]);
+        if cell["backend"] == "steady" {
+            let digest = outcome["measured"]["digest"].as_str().map(str::len);
+            assert_eq!(digest, Some(64), "{cell}: {outcome}");
+        } else {
+            assert_eq!(outcome["failed"]["cause"], "verification", "{cell}: {outcome}");
+            let message = outcome["failed"]["message"].as_str().expect("text");
+            assert!(message.contains("returns results of other inputs"), "{cell}: {message}");
+        }
+    }
+}
+
 #[test]
 fn a_child_that_hangs_is_ended_in_time() {
     let folder = tempfile::tempdir().expect("a folder");
