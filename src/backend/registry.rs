@@ -18,6 +18,12 @@ pub struct Entry {
     f64: Option<Arc<dyn Backend<f64>>>,
 }
 
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Entry").field(&self.name).finish()
+    }
+}
+
 impl Entry {
     /// A backend for both scalar types.
     pub fn both<B: Backend<f32> + Backend<f64> + 'static>(backend: B) -> Self {

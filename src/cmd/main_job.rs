@@ -1,6 +1,7 @@
 //! No verb: the main job. Verifies every available backend, times the reference workload, prints the ranking.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -14,7 +15,7 @@ use crate::compare::ranking::rank;
 use crate::compare::{Kind, Results};
 use crate::measure::engine::Settings;
 use crate::measure::record::{Machine, Outcome as CellOutcome, Record};
-use crate::measure::{Filter, cells};
+use crate::measure::{Filter, Suites, cells};
 use crate::report::Screen;
 use crate::scalar::ScalarKind;
 use crate::text::{visible, visible_lines};
@@ -40,7 +41,9 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
     let found = doctor::examine(None, &mut |_| {});
     write!(out, "{}", report::doctor_in_short(&found, args.scalar))?;
     out.flush()?;
-    let (good, verdict) = verified(&entries, registry, args, out)?;
+    let host = Host::children_of(program()?);
+    let judge = Arc::new(Suites::new(registry, host.clone()));
+    let (good, verdict) = verified(&entries, registry, (&host, &judge), args, out)?;
     if good.is_empty() {
         if verdict == Verdict::Fine {
             bail!("no backend is available in {}", args.scalar);
@@ -48,13 +51,14 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
         writeln!(out, "\nNo backend can be measured.")?;
         return Ok(verdict);
     }
-    let measured = measure(&good, found, args, out, screen);
+    let measured = measure(&good, judge, found, args, out, screen);
     if verdict == Verdict::Fine { measured } else { verdict.despite(measured.map(drop)) }
 }
 
 /// Times what was verified, and says who is fastest.
 fn measure(
     good: &[&Entry],
+    judge: Arc<Suites>,
     found: doctor::Report,
     args: &Args,
     out: &mut dyn Write,
@@ -76,6 +80,7 @@ fn measure(
     let interrupt = Interrupt::watch()?;
     let settings = Settings {
         program: program()?,
+        judge,
         rounds: args.rounds.into(),
         sample: SAMPLE,
         timeout: TIMEOUT,
@@ -125,17 +130,17 @@ fn pattern(phase: Phase) -> Regex {
 fn verified<'a>(
     entries: &[&'a Entry],
     registry: &Registry,
+    (host, judge): (&Host, &Suites),
     args: &Args,
     out: &mut dyn Write,
 ) -> anyhow::Result<(Vec<&'a Entry>, Verdict)> {
     let cases = fixture::embedded();
-    let host = Host::own_children()?;
     let (mut good, mut verdict) = (Vec::new(), Verdict::Fine);
     writeln!(out, "\nverifying in {}: the quick suite, with {} fixture cases", args.scalar, cases.len())?;
     for &entry in entries {
         let counts = entry.thread_counts(cores());
         let mut outcomes: Vec<Outcome> = Vec::new();
-        verify(entry, args.scalar, &counts, &cases, &host, &mut |outcome| outcomes.push(outcome));
+        verify(entry, args.scalar, &counts, &cases, host, &mut |outcome| outcomes.push(outcome));
         let passed = outcomes.iter().filter(|outcome| outcome.status == Status::Passed).count();
         let failures: Vec<_> = outcomes.iter().filter(|outcome| outcome.failed()).collect();
         let name = visible(entry.name());
@@ -152,6 +157,7 @@ fn verified<'a>(
         } else {
             let threads: Vec<_> = counts.iter().map(|count| report::threads(count.get())).collect();
             writeln!(out, "  {:<11} {name:<10} {passed} checks, on {}", "PASSED", threads.join(" and on "))?;
+            counts.iter().for_each(|&count| judge.know(entry.name(), args.scalar, count));
             good.push(entry);
         }
         out.flush()?;

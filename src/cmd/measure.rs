@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
@@ -18,12 +19,12 @@ use crate::machine::{Depth, Facts, Roofline};
 use crate::measure::engine::Settings;
 use crate::measure::journal::Journal;
 use crate::measure::record::{CellRecord, Child, Host, Machine, Record};
-use crate::measure::{Cell, Earlier, Filter, cells};
+use crate::measure::{Cell, Earlier, Filter, Suites, cells};
 use crate::report::{self, Format, Screen};
 use crate::scalar::ScalarKind;
 use crate::text::visible;
 use crate::workload::Workload;
-use crate::{doctor, machine};
+use crate::{doctor, machine, verify};
 
 /// Which cells. Expressions are searched for in the text; `^` and `$` pin them to its ends. Each option may be given several times
 /// and then takes what fits one of them; different options must all fit.
@@ -184,6 +185,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
         let machine = Machine::new(node.clone(), found.machine, found.roofline);
         keep(vec![Record::Machine(machine.clone())])?;
         let settings = Settings {
+            judge: Arc::new(Suites::new(registry, verify::Host::children_of(program()?))),
             program: program()?,
             rounds: args.rounds.into(),
             sample: Duration::from_millis(args.sample_ms),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::clock::Clock;
 use super::library::Library;
-use super::protocol::{Cause, Failure, GaugeTask, Passes, Prepared, Reply, Request, Stated, Subject, Task};
+use super::protocol::{Cause, Failure, GaugeTask, Passes, Prepared, Reply, Request, Stated, Task};
 use super::results::{Part, Results};
 use super::{Job, QUIET_LIMIT, cpu_time, wait_until_quiet};
 use crate::backend::Registry;
@@ -14,7 +14,6 @@ use crate::error::{Error, Result};
 use crate::machine::{Gauge, flush_caches};
 use crate::remote;
 use crate::scalar::{Scalar, ScalarKind};
-use crate::verify::{Host, expect_verified, fixture};
 
 /// Passes before each sample go on for this long, and are at least one: other processes had the caches since.
 const WARM_UP: Duration = Duration::from_millis(2);
@@ -32,10 +31,6 @@ pub(crate) fn serve(registry: &Registry, mut channel: Channel) -> std::io::Resul
     let channel = &mut channel;
     let task = match first {
         Some(Request::Prepare(task)) => task,
-        Some(Request::Verify(subject)) => {
-            let verdict = verify(registry, &subject).map_or_else(Reply::Failed, |()| Reply::Verified);
-            return reply(channel, &verdict);
-        }
         Some(Request::Gauge(task)) => return serve_gauge(task, channel),
         Some(other) => {
             return reply(channel, &Reply::Failed(failure(Cause::Protocol, format!("{other:?} came first"))));
@@ -122,17 +117,6 @@ impl Past {
         self.0 = self.0.wrapping_add(1);
         self.0
     }
-}
-
-fn verify(registry: &Registry, subject: &Subject) -> std::result::Result<(), Failure> {
-    let entry = registry.get(&subject.backend)?;
-    // What cannot run at all, for want of memory or threads, is not wrong.
-    match subject.scalar {
-        ScalarKind::F32 => drop(entry.open::<f32>(subject.threads)?),
-        ScalarKind::F64 => drop(entry.open::<f64>(subject.threads)?),
-    }
-    expect_verified(entry, subject.scalar, &[subject.threads], &fixture::embedded(), &Host::ThisProcess)
-        .map_err(|error| failure(Cause::Verification, error.to_string()))
 }
 
 impl<T: Scalar> Sampler<T> {

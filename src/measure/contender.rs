@@ -22,6 +22,8 @@ const FURTHER_LOOKS: usize = 50;
 pub(super) struct Contender<'a> {
     pub cell: &'a Cell,
     pub kind: ChildKind,
+    /// At its layers and batch, as it was verified.
+    error_over_bound: f64,
     pub start: Duration,
     pub prepared: Prepared,
     /// Passes of a sample.
@@ -61,10 +63,10 @@ impl Shown {
 }
 
 impl<'a> Contender<'a> {
-    pub fn new(cell: &'a Cell, kind: ChildKind, start: Duration, prepared: Prepared, child: Child) -> Self {
+    pub fn new(cell: &'a Cell, kind: ChildKind, error_over_bound: f64, start: Duration, prepared: Prepared, child: Child) -> Self {
         let passes = prepared.repeats;
         let (samples, replay, digest, shown) = (Vec::new(), None, None, Vec::new());
-        Contender { cell, kind, start, prepared, passes, samples, replay, digest, shown, child: Ok(child) }
+        Contender { cell, kind, error_over_bound, start, prepared, passes, samples, replay, digest, shown, child: Ok(child) }
     }
 
     /// Takes the sample of a round; `seed` is the round's.
@@ -98,7 +100,7 @@ impl<'a> Contender<'a> {
         replayed: impl Fn(&Shown) -> Result<Vec<Array2<f64>>, Failure>,
     ) -> Outcome {
         let judged = self.judge(timeout, replayed);
-        let Contender { start, prepared, passes, samples, child, digest, .. } = self;
+        let Contender { error_over_bound, start, prepared, passes, samples, child, digest, .. } = self;
         let last = judged.and(child).and_then(|mut child| child.ask(&Request::Finish, "its end", timeout));
         let peak_memory_bytes = match last {
             Ok(Reply::Finished { peak_memory_bytes }) => peak_memory_bytes,
@@ -120,7 +122,7 @@ impl<'a> Contender<'a> {
             cpu_ns: samples.iter().map(|sample| sample.times.cpu).collect(),
             restless: samples.iter().map(|sample| u32::from(!sample.quiet)).sum(),
             digest,
-            error_over_bound: None,
+            error_over_bound: Some(error_over_bound),
         })
     }
 

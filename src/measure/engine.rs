@@ -9,7 +9,7 @@ use super::cell::Cell;
 use super::contender::Contender;
 use super::gauges::Gauge;
 use super::process::Child;
-use super::protocol::{Failure, Reply, Request, Subject};
+use super::protocol::Failure;
 use super::record::{Child as ChildKind, Limits, Outcome};
 use super::replay::{self, Replay};
 pub use super::settings::Settings;
@@ -56,14 +56,12 @@ pub enum Event<'a> {
 /// Measures the groups of one run.
 pub struct Measurer {
     settings: Settings,
-    /// What was verified in this run, and how that went: each once, in a child of its own.
-    verified: Vec<(Subject, Result<(), Failure>)>,
 }
 
 impl Measurer {
     /// One with these settings.
     pub fn new(settings: Settings) -> Self {
-        Measurer { settings, verified: Vec::new() }
+        Measurer { settings }
     }
 
     /// The units of work of so many children: each one's preparation and samples.
@@ -149,9 +147,9 @@ impl Measurer {
     }
 
     fn prepare<'a>(&mut self, cell: &'a Cell, kind: ChildKind) -> Result<Contender<'a>, Failure> {
-        self.verify(cell)?;
+        let error_over_bound = self.settings.judge.judge(cell)?;
         let (child, start, prepared) = Child::prepare(cell, &self.settings)?;
-        Ok(Contender::new(cell, kind, start, prepared, child))
+        Ok(Contender::new(cell, kind, error_over_bound, start, prepared, child))
     }
 
     /// Replays each cell once for all its children. Answers whether there was time for that.
@@ -183,25 +181,6 @@ impl Measurer {
         }
         true
     }
-
-    /// Whether the cell's backend computes rightly in its scalar type on its threads.
-    fn verify(&mut self, cell: &Cell) -> Result<(), Failure> {
-        let Cell { backend, scalar, threads, .. } = cell;
-        let subject = Subject { backend: backend.clone(), scalar: *scalar, threads: *threads };
-        if let Some((_, verdict)) = self.verified.iter().find(|(known, _)| *known == subject) {
-            return verdict.clone();
-        }
-        let ask = |request| {
-            let (mut child, _) = Child::start(&self.settings.program, cell, self.settings.timeout)?;
-            match child.ask(&request, "verification", self.settings.timeout)? {
-                Reply::Verified => Ok(()),
-                other => Err(other.unexpected()),
-            }
-        };
-        let verdict = ask(Request::Verify(subject.clone()));
-        self.verified.push((subject, verdict.clone()));
-        verdict
-    }
 }
 
 fn unix_ms() -> u64 {
@@ -216,15 +195,27 @@ mod tests {
 
     use super::*;
     use crate::child::Program;
-    use crate::measure::FirstLayer;
+    use crate::measure::{FirstLayer, Judge};
     use crate::measure::protocol::Cause;
     use crate::scalar::ScalarKind;
     use crate::workload::{Phase, Workload};
+
+    /// Only the backend `wrong` is.
+    #[derive(Debug)]
+    struct ByName;
+
+    impl Judge for ByName {
+        fn judge(&self, cell: &Cell) -> Result<f64, Failure> {
+            let wrong = || Failure { cause: Cause::Verification, message: "as announced".into() };
+            if cell.backend == "wrong" { Err(wrong()) } else { Ok(0.5) }
+        }
+    }
 
     /// Runs against `tests/fake-child`.
     fn measurer(rounds: usize) -> Measurer {
         Measurer::new(Settings {
             program: Program::at(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fake-child")),
+            judge: Arc::new(ByName),
             rounds,
             sample: Duration::from_millis(1),
             timeout: Duration::from_secs(60),
@@ -286,19 +277,12 @@ mod tests {
     }
 
     #[test]
-    fn a_backend_is_verified_once_in_a_child_of_its_own() {
-        let wrong = cell("wrong", "planar", ScalarKind::F64);
-        let children = [(wrong.clone(), ChildKind::First), (wrong, ChildKind::Twin)];
-        let mut measurer = measurer(6);
-        let mut failures = Vec::new();
-        for _ in 0..2 {
-            for child in measure(&mut measurer, &children).0.finished {
-                let Outcome::Failed(failure) = child.outcome else { panic!("it is never timed") };
-                failures.push(failure);
-            }
-        }
-        assert_eq!((failures.len(), failures[0].cause), (4, Cause::Verification));
-        assert!(failures.iter().all(|failure| *failure == failures[0]), "each process has its number: {failures:?}");
+    fn what_is_judged_wrong_is_never_timed_and_what_is_right_keeps_its_largest_error() {
+        let children = ["wrong", "a"].map(|backend| (cell(backend, "planar", ScalarKind::F64), ChildKind::First));
+        let finished = measure(&mut measurer(6), &children).0.finished;
+        let of = |backend: &str| &finished.iter().find(|child| child.cell.backend == backend).expect("it is").outcome;
+        assert!(matches!(of("wrong"), Outcome::Failed(failure) if failure.cause == Cause::Verification));
+        assert!(matches!(of("a"), Outcome::Measured(measured) if measured.error_over_bound == Some(0.5)));
     }
 
     /// How the children of the backend `name` end, in a phase of `planar` in `f64`.

@@ -18,9 +18,6 @@ use crate::scalar::ScalarKind;
 pub(super) enum Request {
     /// Serve as a backend in another process, to the end.
     Serve(remote::Subject),
-    /// Verify a backend, and end. Comes alone: what verification leaves behind, such as memory and warm threads, would be in the figures of
-    /// a cell.
-    Verify(Subject),
     /// Get ready to sample a cell. Comes first and once.
     Prepare(Task),
     /// Get ready to read a limit. Comes first and once, in place of the other.
@@ -39,15 +36,6 @@ pub(super) enum Request {
     Rest,
     /// Say how much memory it took, and end.
     Finish,
-}
-
-/// What is verified.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Subject {
-    pub backend: String,
-    pub scalar: ScalarKind,
-    pub threads: NonZeroUsize,
 }
 
 /// What to sample, and how.
@@ -87,8 +75,6 @@ pub(super) struct GaugeTask {
 pub(super) enum Reply {
     /// The process has started. Comes unasked.
     Started,
-    /// The last word: nothing that it computes was found to be wrong.
-    Verified,
     /// Planned, calibrated and quiet.
     Ready(Prepared),
     /// The limit was read once, and can be read again.

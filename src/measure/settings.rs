@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use super::judge::Judge;
 use crate::child::Program;
 
 /// How a run measures.
@@ -11,6 +12,8 @@ use crate::child::Program;
 pub struct Settings {
     /// The executable whose children are measured; it must answer to this library's command line.
     pub program: Program,
+    /// Who says whether what a cell times is right; what is not is never timed.
+    pub judge: Arc<dyn Judge>,
     /// Samples of each cell.
     pub rounds: usize,
     /// How long a sample should take, about; a pass that takes longer is a sample.

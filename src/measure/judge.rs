@@ -1,0 +1,150 @@
+//! What must be right before anything is timed: a backend under the quick suite, and at the very layers of a workload.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
+
+use super::cell::Cell;
+use super::protocol::{Cause, Failure};
+use crate::backend::{Entry, Registry};
+use crate::error::Error;
+use crate::layer::Backend;
+use crate::remote::Remote;
+use crate::scalar::{Scalar, ScalarKind};
+use crate::verify::cases::Depth;
+use crate::verify::{Host, Outcome, Status, Suite, fixture, verify};
+use crate::workload::Workload;
+
+/// Says whether what a cell times is right.
+pub trait Judge: fmt::Debug + Send + Sync {
+    /// The largest error over its bound at the cell's layers and batch.
+    ///
+    /// # Errors
+    /// What was found to be wrong, or why it cannot be known.
+    fn judge(&self, cell: &Cell) -> Result<f64, Failure>;
+}
+
+/// Runs checks of [`verify`](crate::verify) in children that are never timed, each once.
+#[derive(Debug)]
+pub struct Suites {
+    entries: Vec<Entry>,
+    host: Host,
+    /// Backends, each in a scalar type on so many threads, under the quick suite.
+    backends: Mutex<Vec<(Subject, Result<(), Failure>)>>,
+    /// The same at the layers of a workload.
+    workloads: Mutex<Vec<(Subject, Workload, Result<f64, Failure>)>>,
+}
+
+/// What computes.
+#[derive(Clone, Debug, PartialEq)]
+struct Subject {
+    backend: String,
+    scalar: ScalarKind,
+    threads: NonZeroUsize,
+}
+
+impl Suites {
+    /// For the backends of `registry`.
+    pub fn new(registry: &Registry, host: Host) -> Self {
+        let (backends, workloads) = (Mutex::default(), Mutex::default());
+        Suites { entries: registry.entries().to_vec(), host, backends, workloads }
+    }
+
+    /// Notes that the quick suite was passed by a backend elsewhere.
+    pub fn know(&self, backend: &str, scalar: ScalarKind, threads: NonZeroUsize) {
+        let subject = Subject { backend: backend.into(), scalar, threads };
+        self.backends.lock().unwrap_or_else(PoisonError::into_inner).push((subject, Ok(())));
+    }
+
+    fn entry(&self, subject: &Subject) -> Result<&Entry, Failure> {
+        let missing = || Failure { cause: Cause::Error, message: format!("no backend is called `{}`", subject.backend) };
+        self.entries.iter().find(|entry| entry.name() == subject.backend).ok_or_else(missing)
+    }
+
+    fn backend(&self, subject: &Subject) -> Result<(), Failure> {
+        let known = self.backends.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, verdict)) = known.iter().find(|(known, _)| known == subject) {
+            return verdict.clone();
+        }
+        drop(known);
+        let verdict = self.quick_suite(subject);
+        self.backends.lock().unwrap_or_else(PoisonError::into_inner).push((subject.clone(), verdict.clone()));
+        verdict
+    }
+
+    fn quick_suite(&self, subject: &Subject) -> Result<(), Failure> {
+        let Subject { scalar, threads, .. } = *subject;
+        let entry = self.entry(subject)?;
+        // What cannot run at all, for want of memory or threads, is not wrong.
+        match scalar {
+            ScalarKind::F32 => self.open::<f32>(entry, threads)?,
+            ScalarKind::F64 => self.open::<f64>(entry, threads)?,
+        }
+        let mut outcomes = Vec::new();
+        verify(entry, scalar, &[threads], &fixture::embedded(), &self.host, &mut |outcome| outcomes.push(outcome));
+        self.all_passed(&outcomes).map(drop)
+    }
+
+    fn open<T: Scalar>(&self, entry: &Entry, threads: NonZeroUsize) -> Result<(), Failure> {
+        let opened = match &self.host {
+            Host::Children { program, limit } => Remote::<T>::new(program, entry, *limit).open(threads),
+            Host::ThisProcess => entry.open::<T>(threads),
+        };
+        opened.map(drop).map_err(|error| {
+            let cause = match &error {
+                Error::Lost { late: true, .. } => Cause::Timeout,
+                Error::Lost { .. } => Cause::Crash,
+                _ => Cause::Error,
+            };
+            Failure { cause, message: error.to_string() }
+        })
+    }
+
+    fn workload(&self, subject: &Subject, workload: &Workload) -> Result<f64, Failure> {
+        let is_it = |(known, at, _): &&(Subject, Workload, _)| known == subject && at == workload;
+        let known = self.workloads.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((.., verdict)) = known.iter().find(is_it) {
+            return verdict.clone();
+        }
+        drop(known);
+        let verdict = self.entry(subject).and_then(|entry| {
+            let suite = Suite {
+                checks: ["t0_workload", "t1_workload"].map(String::from).to_vec(),
+                threads: vec![subject.threads],
+                workloads: vec![workload.clone()],
+                fixtures: Vec::new(),
+                ..Suite::new(Depth::Normal)
+            };
+            let mut outcomes = Vec::new();
+            suite.run(&self.host, entry, subject.scalar, &mut |outcome| outcomes.push(outcome));
+            self.all_passed(&outcomes)
+        });
+        let made = (subject.clone(), workload.clone(), verdict.clone());
+        self.workloads.lock().unwrap_or_else(PoisonError::into_inner).push(made);
+        verdict
+    }
+
+    /// The largest error over its bound, where nothing is wrong and something was found right.
+    fn all_passed(&self, outcomes: &[Outcome]) -> Result<f64, Failure> {
+        let failure = |outcome: &Outcome| Failure {
+            cause: Cause::Verification,
+            message: format!("{} {} in {}: {}", outcome.status, outcome.check, outcome.scalar, outcome.detail()),
+        };
+        if let Some(outcome) = outcomes.iter().find(|outcome| outcome.status != Status::Passed) {
+            return Err(failure(outcome));
+        }
+        if outcomes.is_empty() {
+            return Err(Failure { cause: Cause::Verification, message: "no check was run on it".into() });
+        }
+        Ok(outcomes.iter().map(Outcome::worst_ratio).fold(0.0, f64::max))
+    }
+}
+
+impl Judge for Suites {
+    fn judge(&self, cell: &Cell) -> Result<f64, Failure> {
+        let Cell { backend, scalar, threads, workload, .. } = cell;
+        let subject = Subject { backend: backend.clone(), scalar: *scalar, threads: *threads };
+        self.backend(&subject)?;
+        self.workload(&subject, workload)
+    }
+}
