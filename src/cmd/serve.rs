@@ -24,5 +24,6 @@ fn with_faults(registry: &Registry) -> anyhow::Result<Registry> {
         }
     }
     all.add(faults::control())?;
+    all.add(faults::chatty())?;
     Ok(all)
 }

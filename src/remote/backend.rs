@@ -14,9 +14,7 @@ use super::protocol::{Reply, Request, Subject};
 use crate::backend::Entry;
 use crate::child::Program;
 use crate::error::{Error, Result};
-use crate::layer::{
-    Backend, BoundLayer, Descent, Engine, Grads, Layer, LayerSpec, Params, Profile, Reason, Upstream,
-};
+use crate::layer::{Backend, BoundLayer, Descent, Engine, Grads, Layer, LayerSpec, Params, Profile, Reason, Upstream};
 use crate::machine::FloatState;
 use crate::scalar::Scalar;
 
@@ -65,6 +63,14 @@ impl<T: Scalar> Remote<T> {
         let connection = Arc::new(Connection::start(&self.program, &self.subject, threads, self.limit)?);
         connections.insert(threads, Arc::clone(&connection));
         Ok(connection)
+    }
+
+    /// An engine on `threads` threads in the child that otherwise computes on `of`: two thread counts in one process.
+    ///
+    /// # Errors
+    /// Of the backend, also where it has one thread count for its whole process.
+    pub fn open_beside(&self, of: NonZeroUsize, threads: NonZeroUsize) -> Result<Arc<dyn Engine<T>>> {
+        open(self.connection(of)?, threads)
     }
 
     fn started(&self, threads: NonZeroUsize) -> Option<Arc<Connection>> {
@@ -131,14 +137,17 @@ impl<T: Scalar> Backend<T> for Remote<T> {
     }
 
     fn open(&self, threads: NonZeroUsize) -> Result<Arc<dyn Engine<T>>> {
-        let connection = self.connection(threads)?;
-        let number = connection.number();
-        match connection.ask(Request::Open { engine: number, threads })? {
-            Reply::Opened { threads, description } => {
-                Ok(Arc::new(RemoteEngine { hold: Hold { connection, number }, threads, description }))
-            }
-            other => Err(nonsense(&other)),
+        open(self.connection(threads)?, threads)
+    }
+}
+
+fn open<T: Scalar>(connection: Arc<Connection>, threads: NonZeroUsize) -> Result<Arc<dyn Engine<T>>> {
+    let number = connection.number();
+    match connection.ask(Request::Open { engine: number, threads })? {
+        Reply::Opened { threads, description } => {
+            Ok(Arc::new(RemoteEngine { hold: Hold { connection, number }, threads, description }))
         }
+        other => Err(nonsense(&other)),
     }
 }
 
@@ -298,8 +307,7 @@ impl<T: Scalar> BoundLayer<T> for RemoteLayer {
         let Hold { connection, number: layer } = &self.0;
         let (upstream, is_da) = parts(upstream);
         connection.with_lane(|lane| {
-            let (z, upstream) =
-                (lane.layout.put("Z", z), lane.layout.put(if is_da { "dA" } else { "dZ" }, upstream));
+            let (z, upstream) = (lane.layout.put("Z", z), lane.layout.put(if is_da { "dA" } else { "dZ" }, upstream));
             let request = Request::Descend {
                 layer: *layer,
                 z,

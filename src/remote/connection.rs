@@ -91,7 +91,8 @@ impl Connection {
                 }
             }
         });
-        let lost = |why: String| Error::Lost { name: subject.backend.clone(), threads: threads.get(), why, late: false };
+        let lost =
+            |why: String| Error::Lost { name: subject.backend.clone(), threads: threads.get(), why, late: false };
         let listener = listener.map_err(|error| lost(format!("no thread can be started to listen to it: {error}")))?;
         let begun = has_started.recv().map_err(|_| lost("its listener is gone".into()))?;
         let (speaker, id) = begun.map_err(|failure| lost(failure.to_string()))?;
@@ -216,11 +217,16 @@ impl Connection {
         if let Some(arena) = &mut lane.arena {
             lane.layout.write(arena);
         }
-        self.expect_done_on(lane, request)?;
-        if let Some(arena) = &lane.arena {
+        let outcome = self.expect_done_on(lane, request);
+        let is_refused = matches!(outcome, Err(Error::Shape { .. } | Error::Layout { .. }));
+        if let (Some(arena), true) = (&lane.arena, is_refused || outcome.is_ok()) {
             lane.layout.read(arena);
         }
-        Ok(())
+        // A call that is refused has no outputs.
+        if is_refused {
+            lane.layout.expect_untouched()?;
+        }
+        outcome
     }
 
     fn expect_done_on(&self, lane: &Lane, request: Request) -> Result<()> {

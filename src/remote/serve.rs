@@ -84,7 +84,10 @@ fn serve_as<T: Scalar>(registry: &Registry, subject: &Subject, mut channel: Chan
     while let Some(asked) = channel.receive::<Asked>()? {
         let lane = asked.lane;
         if matches!(asked.request, Request::End) {
-            lanes.remove(&lane);
+            // Its thread still has to drop what the parent has dropped, and ends then. There is none where the lane never asked.
+            if let Some(lane) = lanes.remove(&lane) {
+                let _ = lane.send(asked);
+            }
             continue;
         }
         if !lanes.contains_key(&lane) {
@@ -123,6 +126,7 @@ impl<T: Scalar> Lane<T> {
                 Err(complaint) => Some(Reply::Failed(complaint)),
                 Ok(()) if is_last(&request) => return,
                 Ok(()) => match request {
+                    Request::End => return,
                     Request::Enter { engine } => self.enter(engine),
                     request => Some(self.reply(request)),
                 },
@@ -168,7 +172,9 @@ impl<T: Scalar> Lane<T> {
         Some(match (outcome, times) {
             (Err(complaint), _) => Reply::Failed(complaint),
             (Ok(()), 1) => Reply::Done,
-            (Ok(()), times) => Reply::Failed(Complaint::Other(format!("Engine::run ran its job {times} times, not once"))),
+            (Ok(()), times) => {
+                Reply::Failed(Complaint::Other(format!("Engine::run ran its job {times} times, not once")))
+            }
         })
     }
 
@@ -185,7 +191,8 @@ impl<T: Scalar> Lane<T> {
         match request {
             Request::Arena { path, bytes } => {
                 self.arena = None;
-                self.arena = Some(Arena::open(&path, bytes).map_err(|source| Error::Io { action: "map", path, source })?);
+                self.arena =
+                    Some(Arena::open(&path, bytes).map_err(|source| Error::Io { action: "map", path, source })?);
             }
             Request::Available => return Ok(Reply::Unavailable(entry()?.available().err().map(|reason| reason.0))),
             Request::Open { engine, threads } => {
@@ -206,11 +213,16 @@ impl<T: Scalar> Lane<T> {
             }
             Request::FloatStates => {
                 let in_a_pool = rayon::current_thread_index().is_some();
-                let states =
-                    if in_a_pool { rayon::broadcast(|_| FloatState::of_this_thread()) } else { vec![FloatState::of_this_thread()] };
+                let states = if in_a_pool {
+                    rayon::broadcast(|_| FloatState::of_this_thread())
+                } else {
+                    vec![FloatState::of_this_thread()]
+                };
                 return Ok(Reply::FloatStates(states));
             }
-            Request::Enter { .. } | Request::Leave | Request::End => return Err(protocol("a request out of its order")),
+            Request::Enter { .. } | Request::Leave | Request::End => {
+                return Err(protocol("a request out of its order"));
+            }
             pass => return self.pass(pass),
         }
         Ok(Reply::Done)
@@ -231,7 +243,8 @@ impl<T: Scalar> Lane<T> {
         else {
             return Err(protocol("a request that is no pass"));
         };
-        let mut planned = locked(&self.server.layers).remove(&number).ok_or_else(|| protocol("a layer that there is not"))?;
+        let mut planned =
+            locked(&self.server.layers).remove(&number).ok_or_else(|| protocol("a layer that there is not"))?;
         let outcome = match &mut planned {
             Planned::Layer(layer) => self.pass_of_layer(layer.as_mut(), &request),
             Planned::Bound(bound) => self.pass_of_bound(bound.as_mut(), &request),

@@ -141,7 +141,9 @@ impl Suite {
             }));
         }
         for check in checks::all().iter().filter(|check| self.selects(check.tier, check.name)) {
-            sink(trial.outcome(check.name, check.tier, &|probe| check.run(probe)));
+            let mut outcome = trial.outcome(check.name, check.tier, &|probe| check.run(probe));
+            outcome.may_pass_alone |= check.by_luck();
+            sink(outcome);
         }
     }
 

@@ -89,9 +89,17 @@ impl<T: Scalar> Trial<T> {
     /// # Errors
     /// Of the engine.
     pub fn run(&mut self, engine: &dyn Engine<T>, scale: T) -> Result<()> {
+        self.run_from(engine, Kind::Da, scale)
+    }
+
+    /// The same from dA or dZ.
+    ///
+    /// # Errors
+    /// Of the engine.
+    pub fn run_from(&mut self, engine: &dyn Engine<T>, kind: Kind, scale: T) -> Result<()> {
         let mut layer = engine.plan(self.spec)?;
         self.forward(engine, layer.as_mut())?;
-        self.backward(engine, layer.as_mut(), Kind::Da, scale)
+        self.backward(engine, layer.as_mut(), kind, scale)
     }
 
     /// Z and A.
@@ -99,9 +107,16 @@ impl<T: Scalar> Trial<T> {
     /// # Errors
     /// Of the layer.
     pub fn forward(&mut self, engine: &dyn Engine<T>, layer: &mut dyn Layer<T>) -> Result<()> {
+        in_run(engine, || self.forward_inside(layer))
+    }
+
+    /// The same for callers that are inside the engine's run, or do not want to be.
+    ///
+    /// # Errors
+    /// Of the layer.
+    pub fn forward_inside(&mut self, layer: &mut dyn Layer<T>) -> Result<()> {
         let params = Params { w: self.w.view(), b: self.b.view() };
-        let (x, z, a) = (self.x.view(), self.z.view_mut(), self.a.view_mut());
-        in_run(engine, || layer.forward(params, x, z, a))
+        layer.forward(params, self.x.view(), self.z.view_mut(), self.a.view_mut())
     }
 
     /// dW, db and dA_prev, from the trial's own Z.
@@ -109,11 +124,25 @@ impl<T: Scalar> Trial<T> {
     /// # Errors
     /// Of the layer.
     pub fn backward(&mut self, engine: &dyn Engine<T>, layer: &mut dyn Layer<T>, kind: Kind, scale: T) -> Result<()> {
+        in_run(engine, || self.backward_inside(layer, kind, scale, true))
+    }
+
+    /// The same for callers that are inside the engine's run, or do not want to be; dA_prev where it is asked for.
+    ///
+    /// # Errors
+    /// Of the layer.
+    pub fn backward_inside(
+        &mut self,
+        layer: &mut dyn Layer<T>,
+        kind: Kind,
+        scale: T,
+        with_da_prev: bool,
+    ) -> Result<()> {
         let params = Params { w: self.w.view(), b: self.b.view() };
         let (x, z, upstream) = (self.x.view(), self.z.view(), kind.of(self.upstream.view()));
         let grads = Grads { dw: self.dw.view_mut(), db: self.db.view_mut() };
-        let dx = self.dx.view_mut();
-        in_run(engine, || layer.backward(params, x, z, upstream, scale, grads, Some(dx)))
+        let dx = with_da_prev.then(|| self.dx.view_mut());
+        layer.backward(params, x, z, upstream, scale, grads, dx)
     }
 
     /// Makes all outputs NaN again.

@@ -3,15 +3,28 @@
 use std::num::NonZeroUsize;
 
 use super::Probe;
+use crate::backend::Entry;
 use crate::error::Result;
-use crate::layer::{Activation, Determinism, Engine};
+use crate::layer::{Activation, Backend, Determinism, Engine};
 use crate::scalar::Scalar;
 use crate::verify::cases::{Depth, Shape, Table};
 use crate::verify::compare::Comparison;
-use crate::verify::trial::Trial;
+use crate::verify::trial::{Kind, Trial};
 
-/// Engines that work at once.
-const AT_ONCE: usize = 8;
+/// Layers that are computed at once, each by a caller of its own: of different shapes, one of them with many rows, one large enough that
+/// libraries share it out among threads.
+const AT_ONCE: [Shape; 8] = [
+    Shape::new(100_000, 1, 1),
+    Shape::new(3, 5, 7),
+    Shape::new(64, 130, 33),
+    Shape::new(17, 3, 9),
+    Shape::new(5, 12, 33),
+    Shape::new(5, 12, 33),
+    Shape::new(20, 130, 17),
+    Shape::new(8, 8, 8),
+];
+/// How often each caller does its part.
+const TIMES: usize = 2;
 
 fn outputs_of<T: Scalar>(engine: &dyn Engine<T>, shape: Shape, seed: u32) -> Result<Trial<T>> {
     let mut trial = Trial::normal(shape, Activation::Sigmoid, seed);
@@ -71,28 +84,82 @@ pub(super) fn threads<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     })
 }
 
-/// Several engines at the same time, each opened in its own thread.
-pub(super) fn concurrent<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
-    let (entry, threads) = (probe.entry().clone(), probe.threads());
-    probe.each(&[Table::Little], |shape, seed| {
+/// The same calls in another process, which has done nothing before.
+pub(super) fn processes<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
+    let Some(remote) = probe.remote() else {
+        probe.skip("the backend computes in the judge's own process, and in no other");
+        return Ok(());
+    };
+    let (engine, another) = (probe.open()?, remote.another());
+    let in_another = Backend::open(&another, probe.threads())?;
+    probe.each(&[Table::Ordinary], |shape, seed| {
         let mut found = Comparison::default();
-        let alone = outputs_of(entry.open::<T>(threads)?.as_ref(), shape, seed)?;
-        let work = || {
-            let engine = entry.open::<T>(threads)?;
-            (0..4).map(|_| outputs_of(engine.as_ref(), shape, seed)).collect::<Result<Vec<_>>>()
-        };
-        let together: Vec<_> = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
-            let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
-                worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            workers.into_iter().map(join).collect()
-        });
-        for trials in together {
-            for trial in trials? {
-                hold(&mut found, "of one engine among eight", &trial, &alone);
-            }
-        }
+        let (expected, got) =
+            (outputs_of(engine.as_ref(), shape, seed)?, outputs_of(in_another.as_ref(), shape, seed)?);
+        hold(&mut found, "of another process", &got, &expected);
         Ok(found)
     })
+}
+
+/// Several engines at the same time, each opened in its own thread: all with the same layer, then each with one of its own and in another
+/// order of passes.
+pub(super) fn concurrent<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
+    let (entry, threads) = (probe.entry().clone(), probe.threads());
+    let quick = probe.depth() == Depth::Quick;
+    probe.each_of(if quick { &AT_ONCE[6..7] } else { &AT_ONCE[3..7] }, |shape, seed| {
+        let mut found = Comparison::default();
+        let same = [shape; AT_ONCE.len()];
+        hold_together::<T>(&entry, threads, &same, |_| seed, &mut found)?;
+        hold_together::<T>(&entry, threads, &AT_ONCE, |caller| seed.wrapping_add(caller as u32), &mut found)?;
+        Ok(found)
+    })
+}
+
+/// Each caller does its part with all the others; alone it gave what is expected.
+fn hold_together<T: Scalar>(
+    entry: &Entry,
+    threads: NonZeroUsize,
+    shapes: &[Shape],
+    seed: impl Fn(usize) -> u32,
+    found: &mut Comparison,
+) -> Result<()> {
+    let engine = entry.open::<T>(threads)?;
+    let alone = shapes.iter().enumerate().map(|(caller, &shape)| outputs_of(engine.as_ref(), shape, seed(caller)));
+    let alone = alone.collect::<Result<Vec<_>>>()?;
+    drop(engine);
+    let work = |caller: usize| {
+        let engine = entry.open::<T>(threads)?;
+        let (mut trial, scale) = (alone[caller].clone(), T::of(0.1));
+        let mut layer = engine.plan(trial.spec)?;
+        let mut all = Vec::new();
+        for _ in 0..TIMES {
+            if caller % 2 == 0 {
+                trial.spoil_outputs();
+                trial.forward(engine.as_ref(), layer.as_mut())?;
+                trial.backward(engine.as_ref(), layer.as_mut(), Kind::Da, scale)?;
+            } else {
+                // Backward first, with the Z that is right: other callers are at another pass.
+                trial.z.assign(&alone[caller].z);
+                trial.backward(engine.as_ref(), layer.as_mut(), Kind::Da, scale)?;
+                trial.z.fill(T::nan());
+                trial.forward(engine.as_ref(), layer.as_mut())?;
+            }
+            all.push(trial.clone());
+        }
+        Ok(all)
+    };
+    let together: Vec<Result<Vec<Trial<T>>>> = std::thread::scope(|scope| {
+        let work = &work;
+        let workers: Vec<_> = (0..shapes.len()).map(|caller| scope.spawn(move || work(caller))).collect();
+        let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
+            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        workers.into_iter().map(join).collect()
+    });
+    for ((trials, alone), shape) in together.into_iter().zip(&alone).zip(shapes) {
+        for trial in trials? {
+            hold(found, &format!("of {shape}, one engine among eight"), &trial, alone);
+        }
+    }
+    Ok(())
 }

@@ -3,9 +3,14 @@
 use std::num::NonZeroUsize;
 
 use super::Probe;
-use crate::error::Result;
+use super::whole::Whole;
+use crate::error::{Error, Result};
+use crate::layer::Params;
+use crate::network::in_run;
 use crate::scalar::Scalar;
+use crate::verify::cases::{Shape, Table};
 use crate::verify::compare::Comparison;
+use crate::verify::trial::Kind;
 
 /// Exactly the threads that were asked for, the same description at each opening, and a refusal where a serial backend is asked
 /// for more than one.
@@ -20,9 +25,67 @@ pub(super) fn as_asked<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
         found.equal("engines that describe themselves alike, of two", 1.0 + f64::from(u8::from(same)), 2.0);
         if !probe.entry().profile().parallel {
             let two = NonZeroUsize::MIN.saturating_add(1);
-            let refused = probe.entry().open::<T>(two).is_err();
+            let refused = matches!(probe.entry().open::<T>(two), Err(Error::Threads { asked: 2, .. }));
             found.equal("refusals of a second thread by a serial backend", f64::from(u8::from(refused)), 1.0);
         }
+        Ok(found)
+    })
+}
+
+/// Layers are planned, bound and run, and the engine is entered once more, inside its own run.
+pub(super) fn nested<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
+    let engine = probe.open()?;
+    probe.each_of(&[Shape::new(3, 5, 7), Shape::new(33, 65, 17)], |shape, seed| {
+        let mut found = Comparison::default();
+        let whole = Whole::odd(shape, seed);
+        let (mut trial, truth) = (whole.trial::<T>(), whole.truth());
+        let mut of_bound = trial.clone();
+        in_run(engine.as_ref(), || {
+            let mut layer = engine.plan(trial.spec)?;
+            trial.forward(engine.as_ref(), layer.as_mut())?;
+            trial.backward_inside(layer.as_mut(), Kind::Dz, T::one(), true)?;
+            let mut bound = engine.bind(trial.spec, trial.x.to_shared())?;
+            bound.import(Params { w: trial.w.view(), b: trial.b.view() })?;
+            let (z, a) = (of_bound.z.view_mut(), of_bound.a.view_mut());
+            in_run(engine.as_ref(), || bound.forward(z, a))
+        })?;
+        truth.hold(&mut found, "of a layer planned inside the run", &trial);
+        found.within("Z of a layer bound inside the run", &of_bound.z, &truth.z, |_| 0.0);
+        Ok(found)
+    })
+}
+
+/// Planned by one thread, called by two others, dropped by a fourth; bound layers too.
+pub(super) fn other_threads<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
+    /// On a thread of its own.
+    fn elsewhere<R: Send>(job: impl FnOnce() -> R + Send) -> R {
+        std::thread::scope(|scope| scope.spawn(job).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    }
+    let engine = probe.open()?;
+    let ask = probe.float_states();
+    probe.each(&[Table::Little], |shape, seed| {
+        let mut found = Comparison::default();
+        let whole = Whole::odd(shape, seed);
+        let (mut trial, truth) = (whole.trial::<T>(), whole.truth());
+        let mut layer = engine.plan(trial.spec)?;
+        elsewhere(|| trial.forward(engine.as_ref(), layer.as_mut()))?;
+        elsewhere(|| trial.backward(engine.as_ref(), layer.as_mut(), Kind::Dz, T::one()))?;
+        truth.hold(&mut found, "of a layer that another thread has planned", &trial);
+        trial.spoil_outputs();
+        let mut bound = engine.bind(trial.spec, trial.x.to_shared())?;
+        elsewhere(|| bound.import(Params { w: trial.w.view(), b: trial.b.view() }))?;
+        let (z, a) = (trial.z.view_mut(), trial.a.view_mut());
+        elsewhere(|| in_run(engine.as_ref(), || bound.forward(z, a)))?;
+        found.within("Z of a layer that another thread has bound", &trial.z, &truth.z, |_| 0.0);
+        elsewhere(|| {
+            drop(layer);
+            drop(bound);
+            // What is dropped is gone in the backend's process with the next request of this thread.
+            ask().map(drop)
+        })?;
+        trial.spoil_outputs();
+        trial.run_from(engine.as_ref(), Kind::Dz, T::one())?;
+        truth.hold(&mut found, "after layers were dropped elsewhere", &trial);
         Ok(found)
     })
 }

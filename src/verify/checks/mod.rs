@@ -1,17 +1,23 @@
 //! The named checks. A new check is one entry of [`all`] and one function; what it may see of a backend is its [`Entry`](crate::Entry), through
 //! a [`Probe`]. Tolerances, shapes and seeds come from the shared tables.
 
+mod alike;
 mod bound;
+mod calls;
 mod determinism;
 mod engine;
+mod errors;
 mod exact;
 mod gradient;
+mod growth;
 mod layer;
 mod memory;
 mod nonfinite;
 mod operation;
 mod state;
+mod threads;
 mod trajectory;
+mod whole;
 
 mod probe;
 
@@ -47,11 +53,13 @@ pub enum Tier {
     Determinism,
     /// What one call may leave behind for the next.
     State,
+    /// How many threads work, and when they rest.
+    Threads,
 }
 
 impl Tier {
     /// All of them, in the order of reports.
-    pub const ALL: [Tier; 10] = [
+    pub const ALL: [Tier; 11] = [
         Tier::T0,
         Tier::T1,
         Tier::T2,
@@ -62,6 +70,7 @@ impl Tier {
         Tier::Memory,
         Tier::Determinism,
         Tier::State,
+        Tier::Threads,
     ];
 }
 
@@ -78,6 +87,7 @@ impl fmt::Display for Tier {
             Tier::Memory => "memory",
             Tier::Determinism => "determinism",
             Tier::State => "state",
+            Tier::Threads => "threads",
         })
     }
 }
@@ -98,6 +108,11 @@ pub struct Check {
 }
 
 impl Check {
+    /// Whether a failure may depend on what ran before in the same process, or on luck: run again and alone, it may pass.
+    pub fn by_luck(&self) -> bool {
+        matches!(self.tier, Tier::Memory | Tier::Determinism | Tier::State | Tier::Threads)
+    }
+
     /// Runs it on a probe of either scalar type.
     ///
     /// # Errors
@@ -134,30 +149,46 @@ const ALL: &[Check] = checks! {
     "t0_scale", T0, exact::scale, "a scale that is a power of two multiplies dW and db exactly, and nothing else";
     "t0_empty", T0, exact::empty, "sizes of zero: no inputs give Z = b, no examples give zero gradients";
     "t0_workload", T0, exact::workload, "every layer of the workloads, at the batch that it is measured at, is exact both ways";
+    "t0_alike", T0, alike::alike, "data that look alike and are not, exact zeros of both signs, repeated rows: exact";
     "t1_forward", T1, operation::forward, "Z of random data is within 2 u sqrt(k + 2) (|W| |A_prev| + |b|)";
     "t1_backward", T1, operation::backward, "dW, db and dA_prev of random data are within the same bound";
     "t1_workload", T1, operation::workload, "every layer of the workloads on random data, within the bound of rounding";
     "t1_one_sign", T1, operation::one_sign, "all-positive and constant data stay within the hard bound (k + 2) u";
     "t3_layer", T3, layer::layer, "a layer through each activation, forward and backward, with the bounds carried on";
-    "t3_bound_layer", T3, bound::descent, "the bound first layer gives Z, W and b of plain descent after several steps";
+    "t3_bound_layer", T3, bound::descent, "the bound first layer gives Z, W and b of descent after steps with and without decay";
     "t4_gradient", T4, gradient::complex_step, "dW, db and dA_prev of a two-layer network are its derivatives";
     "t5_trajectory", T5, trajectory::small, "1, 10 and 100 training steps give the costs and parameters of plain f64 loops";
     "t5_cat_curve", T5, trajectory::cat, "2,500 steps on the real pictures give NumPy's costs (LAYERBENCH_CAT_DIR, --full)";
     "t6_nonfinite", T6, nonfinite::inputs, "NaN and infinities in each input land where the arithmetic puts them, and nowhere else";
+    "t6_magnitudes", T6, nonfinite::magnitudes, "integers times very large and very small powers of two are exact";
+    "t6_sigmoid", T6, nonfinite::sigmoid, "sigmoid is within 4 u of its value, and its slope of dA, at Z of every magnitude";
     "t6_subnormals", T6, nonfinite::subnormals, "subnormal results and operands are kept, in every thread, unless the backend says otherwise";
-    "t6_float_state", T6, nonfinite::float_state, "flush-to-zero, denormals-are-zero and the rounding mode are left as they were";
+    "t6_float_state", T6, nonfinite::float_state, "flush-to-zero, denormals-are-zero and rounding are left as they were by every pass";
     "memory_windows", Memory, memory::windows, "windows of larger matrices, at any alignment: exact, nothing around them is read";
     "memory_guards", Memory, memory::guards, "nothing around an output is written";
     "memory_inputs", Memory, memory::inputs, "no input is changed, the upstream gradient included";
+    "memory_allocations", Memory, growth::allocations, "a pass allocates no more than the backend declares for its products";
+    "memory_growth", Memory, growth::growth, "neither a pass nor a layer that is dropped leaves memory behind";
     "determinism_repeated", Determinism, determinism::repeated, "the same call gives the same bits, on the same layer, a new one, and a new engine";
     "determinism_threads", Determinism, determinism::threads, "where the backend promises it: the same bits on one thread and on this many";
-    "determinism_concurrent", Determinism, determinism::concurrent, "8 engines on 8 threads at once give the bits of one alone";
+    "determinism_processes", Determinism, determinism::processes, "another process gives the same bits for the same calls";
+    "determinism_concurrent", Determinism, determinism::concurrent, "8 engines at once, on the same layer and on others, give the bits of one alone";
     "state_changing_inputs", State, state::changing_inputs, "a used layer computes from its arguments alone";
     "state_forward_twice", State, state::forward_twice, "backward uses the Z and A_prev it is given, not those of the last forward pass";
     "state_other_layers", State, state::other_layers, "layers of other shapes may run in between";
     "state_equivalent_calls", State, state::equivalent_calls, "dZ for dA, and no dA_prev, leave dW and db as they are";
     "state_bound_import", State, bound::import, "a bound layer gives back what was imported, and forgets what it did before";
     "state_engine", State, engine::as_asked, "an engine has the threads it was asked for and says the same of itself each time";
+    "state_many_calls", State, calls::many, "one layer called hundreds of times over changing data is right every time";
+    "state_equal_layers", State, calls::equal_layers, "layers of the same shape on one engine share nothing";
+    "state_plan_order", State, calls::plan_order, "layers do not depend on what else was planned, before or after, smaller or larger";
+    "state_same_buffers", State, calls::same_buffers, "other contents in the same memory give other results, one element or all";
+    "state_other_threads", State, engine::other_threads, "a layer may be planned, called and dropped by different threads";
+    "state_nested", State, engine::nested, "plan, bind and run work inside the run of the same engine";
+    "state_refusals", State, errors::refusals, "a wrong shape or layout of any argument is refused by name, and nothing is written";
+    "state_after_error", State, errors::after, "right calls after refused ones give the right numbers";
+    "threads_used", Threads, threads::used, "no more threads work than the engine has, and of several more than one";
+    "threads_quiet", Threads, threads::quiet, "threads rest after the last call, and after the engine is gone";
 };
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! T6: NaN, infinities, subnormals, and the floating-point state of the threads.
+//! T6: NaN, infinities, subnormals, numbers of every magnitude, and the floating-point state of the threads.
 
 use ndarray::Array2;
 use rand_mt::Mt;
@@ -6,7 +6,7 @@ use rand_mt::Mt;
 use super::Probe;
 use super::exact::Integers;
 use super::operation::exact;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layer::{Activation, Engine};
 use crate::machine::FloatState;
 use crate::network::in_run;
@@ -110,13 +110,71 @@ pub(super) fn subnormals<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     probe.each(&[Table::Little], |shape, seed| {
         let mut found = Comparison::default();
         for (name, factors) in variants {
-            hold_subnormal(engine.as_ref(), shape, seed, name, factors, &mut found)?;
+            hold_scaled(engine.as_ref(), shape, seed, &format!("subnormal {name}"), factors, &mut found)?;
         }
         Ok(found)
     })
 }
 
-fn hold_subnormal<T: Scalar>(
+/// Integers times powers of two, as large and as small as they may be for all results to be finite and normal: exact.
+pub(super) fn magnitudes<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
+    let engine = probe.open()?;
+    // The product of two of the first kind, times what the integers add up to, is still finite; the others meet their inverse.
+    let (half, whole) = match T::KIND {
+        ScalarKind::F32 => (50, 100),
+        ScalarKind::F64 => (490, 990),
+    };
+    // Exponents of W, A_prev and dZ.
+    let variants = [
+        ("all large", [half, half, half]),
+        ("all small", [-half, -half, -half]),
+        ("large W", [whole, -whole, 0]),
+        ("large A_prev", [0, whole, -whole]),
+        ("large dZ", [-whole, 0, whole]),
+    ];
+    probe.each(&[Table::Little], |shape, seed| {
+        let mut found = Comparison::default();
+        for (name, exponents) in variants {
+            let factors = exponents.map(|exponent| 2.0_f64.powi(exponent));
+            hold_scaled(engine.as_ref(), shape, seed, name, factors, &mut found)?;
+        }
+        Ok(found)
+    })
+}
+
+/// A layer of one unit that passes its input on: sigmoid and its slope at Z of every magnitude and both signs.
+pub(super) fn sigmoid<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
+    // Beyond that the exponential of -Z is infinite, and what comes of it no normal number.
+    let (smallest, largest) = match T::KIND {
+        ScalarKind::F32 => (-37, 85.0),
+        ScalarKind::F64 => (-300, 700.0),
+    };
+    let decades = (smallest..=2).step_by(if T::KIND == ScalarKind::F32 { 2 } else { 13 }).chain(-9..=2);
+    let sizes = decades.flat_map(|decade| [1.0, 2.3, 7.1].map(|digit| digit * 10.0_f64.powi(decade)));
+    let sizes = sizes.chain([0.0, 0.5, 5.0, 12.0, 17.0, 30.0, 36.5, 40.0, 80.0, largest]);
+    let sizes: Vec<f64> = sizes.filter(|&size| size <= largest).collect();
+    let grid: Vec<T> = sizes.iter().flat_map(|&size| [T::of(size), T::of(-size)]).collect();
+    let engine = probe.open()?;
+    let reference = Reference::of::<T>(Growth::Hard);
+    probe.once(|_| {
+        let mut found = Comparison::default();
+        let mut numbers = [T::one(), T::zero(), T::zero(), T::one()].into_iter();
+        let shape = Shape::new(1, 1, grid.len());
+        let mut trial = Trial::filled(shape, Activation::Sigmoid, |dim| {
+            Array2::from_elem(dim, numbers.next().expect("a trial has four inputs"))
+        });
+        trial.x.row_mut(0).assign(&ndarray::ArrayView1::from(&grid));
+        trial.run(engine.as_ref(), T::one())?;
+        let z = exact(&trial.x);
+        found.within("Z (passed on)", &trial.z, &z.value, |_| 0.0);
+        found.bounded("A (sigmoid of A_prev)", &trial.a, &reference.activate(Activation::Sigmoid, &z));
+        let dz = reference.pull_back(Activation::Sigmoid, &z, &exact(&trial.upstream));
+        found.bounded("dA_prev (slope of the sigmoid)", &trial.dx, &dz);
+        Ok(found)
+    })
+}
+
+fn hold_scaled<T: Scalar>(
     engine: &dyn Engine<T>,
     shape: Shape,
     seed: u32,
@@ -137,28 +195,44 @@ fn hold_subnormal<T: Scalar>(
     let factors = [of_w * of_x, of_w * of_x, of_dz * of_x, of_dz, of_w * of_dz];
     let truth = integers.outputs().into_iter().chain(integers.scaled_gradients(1.0));
     for (((what, want), (_, got)), factor) in truth.zip(trial.outputs()).zip(factors) {
-        found.within(&format!("{what} (subnormal {name})"), got, &(want * factor), |_| 0.0);
+        found.within(&format!("{what} ({name})"), got, &(want * factor), |_| 0.0);
     }
     Ok(())
 }
 
-/// In the calling thread, and in each worker of a rayon pool that the engine runs in.
+/// Where a library may choose other kernels, and another number of threads: 2^20 multiply-adds.
+const LARGE: Shape = Shape::new(128, 128, 64);
+
+/// In the calling thread, and in each worker of a rayon pool that the engine runs in: after each pass, small and large, and after a refusal.
 pub(super) fn float_state<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let (entry, threads, float_states) = (probe.entry().clone(), probe.threads(), probe.float_states());
-    probe.each(&[Table::Little], |shape, seed| {
+    let mut shapes = probe.shapes(&[Table::Little], 1);
+    shapes.push(LARGE);
+    probe.each_of(&shapes, |shape, seed| {
         let mut found = Comparison::default();
         let before = FloatState::of_this_thread();
         let engine = entry.open::<T>(threads)?;
-        Trial::<T>::normal(shape, Activation::Sigmoid, seed).run(engine.as_ref(), T::one())?;
-        let mut hold = |whose: &str, after: FloatState| {
-            found.equal(&format!("modes changed {whose}, plus one"), 1.0 + after.changes_since(before), 1.0);
+        let mut trial = Trial::<T>::normal(shape, Activation::Sigmoid, seed);
+        let mut layer = engine.plan(trial.spec)?;
+        let mut hold = |when: &str| -> Result<()> {
+            let of_caller = float_states()?.into_iter().map(|state| ("in the caller", state));
+            let of_workers = in_run(engine.as_ref(), &float_states)?.into_iter().map(|state| ("in a worker", state));
+            for (whose, after) in of_caller.chain(of_workers) {
+                let label = format!("modes changed {whose} {when}, plus one");
+                found.equal(&label, 1.0 + after.changes_since(before), 1.0);
+            }
+            Ok(())
         };
-        for state in float_states()? {
-            hold("in the caller", state);
+        trial.forward(engine.as_ref(), layer.as_mut())?;
+        hold("after forward")?;
+        trial.backward(engine.as_ref(), layer.as_mut(), Kind::Da, T::one())?;
+        hold("after backward")?;
+        trial.x = Array2::zeros((shape.inputs + 1, shape.batch));
+        // That it is refused is another check's demand.
+        if let Err(lost @ Error::Lost { .. }) = trial.forward(engine.as_ref(), layer.as_mut()) {
+            return Err(lost);
         }
-        for state in in_run(engine.as_ref(), &float_states)? {
-            hold("in a worker", state);
-        }
+        hold("after a refusal")?;
         Ok(found)
     })
 }

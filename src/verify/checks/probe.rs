@@ -94,9 +94,7 @@ impl<'a, T: Scalar> Probe<'a, T> {
         let (remote, threads) = (self.remote, self.threads);
         move || match remote {
             Some(remote) => remote.float_states(threads),
-            None if rayon::current_thread_index().is_some() => {
-                Ok(rayon::broadcast(|_| FloatState::of_this_thread()))
-            }
+            None if rayon::current_thread_index().is_some() => Ok(rayon::broadcast(|_| FloatState::of_this_thread())),
             None => Ok(vec![FloatState::of_this_thread()]),
         }
     }
@@ -110,13 +108,31 @@ impl<'a, T: Scalar> Probe<'a, T> {
     ///
     /// # Errors
     /// The first error of a case; [`place`](Self::place) then tells which.
-    pub fn each(&mut self, tables: &[Table], mut case: impl FnMut(Shape, u32) -> Result<Comparison>) -> Result<()> {
-        let depth = self.depth();
-        for seed in self.suite.seed.map_or_else(|| seeds(depth), |seed| vec![seed]) {
-            let (run, check, workloads) = (self.suite.draw, self.check, self.suite.workloads.as_slice());
-            let draw = Draw { depth, seed, run, check, workloads };
-            let of_tables = || tables.iter().flat_map(|table| table.shapes(&draw)).collect();
-            for shape in self.suite.shape.map_or_else(of_tables, |shape| vec![shape]) {
+    pub fn each(&mut self, tables: &[Table], case: impl FnMut(Shape, u32) -> Result<Comparison>) -> Result<()> {
+        let (suite, check) = (self.suite, self.check);
+        self.over(|seed| shapes(suite, check, tables, seed), case)
+    }
+
+    /// The shapes of some tables for a seed.
+    pub fn shapes(&self, tables: &[Table], seed: u32) -> Vec<Shape> {
+        shapes(self.suite, self.check, tables, seed)
+    }
+
+    /// The same over shapes of the check's own.
+    ///
+    /// # Errors
+    /// As [`each`](Self::each).
+    pub fn each_of(&mut self, shapes: &[Shape], case: impl FnMut(Shape, u32) -> Result<Comparison>) -> Result<()> {
+        self.over(|_| shapes.to_vec(), case)
+    }
+
+    fn over(
+        &mut self,
+        shapes: impl Fn(u32) -> Vec<Shape>,
+        mut case: impl FnMut(Shape, u32) -> Result<Comparison>,
+    ) -> Result<()> {
+        for seed in self.suite.seed.map_or_else(|| seeds(self.suite.depth), |seed| vec![seed]) {
+            for shape in self.suite.shape.map_or_else(|| shapes(seed), |shape| vec![shape]) {
                 (self.shape, self.seed) = (Some(shape), Some(seed));
                 if !self.record(case(shape, seed)?) {
                     return Ok(());
@@ -168,4 +184,9 @@ impl<'a, T: Scalar> Probe<'a, T> {
     pub fn into_findings(self) -> Findings {
         self.findings
     }
+}
+
+fn shapes(suite: &Suite, check: &str, tables: &[Table], seed: u32) -> Vec<Shape> {
+    let draw = Draw { depth: suite.depth, seed, run: suite.draw, check, workloads: &suite.workloads };
+    tables.iter().flat_map(|table| table.shapes(&draw)).collect()
 }

@@ -4,10 +4,11 @@ use super::Site;
 
 macro_rules! bugs {
     ($($bug:ident, $name:literal, $site:ident, [$($check:literal),+], $what:literal;)*) => {
-        /// One seeded bug. `None` is the same code without any.
+        /// One seeded bug. `None` is the same code without any; `Chatty` is none either.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum Bug {
             None,
+            Chatty,
             $($bug,)*
         }
 
@@ -61,12 +62,47 @@ bugs! {
     UpdatedW, "da_from_updated_w", Layer, ["t0_backward", "t4_gradient"], "dA_prev is taken from W after the step";
     StaleCache, "stale_cache", Layer, ["state_forward_twice"], "backward uses the Z of the last forward pass";
     SecondCall, "wrong_from_second_call", Layer, ["state_changing_inputs"], "b is added in the first call only";
-    LateCall, "wrong_after_60_calls", Layer, ["t5_trajectory"], "b is no longer added after 60 calls";
+    LateCall, "wrong_after_60_calls", Layer, ["t5_trajectory", "state_many_calls"], "b is no longer added after 60 calls";
     FlushLeftOn, "flush_to_zero_left_on", Layer, ["t6_float_state"], "the pass sets the processor's flush-to-zero mode and leaves it on";
     LastActivation, "activation_of_the_last_plan", Engine, ["state_other_layers"], "a layer applies the activation of the layer that was planned last";
     SharedScratch, "scratch_shared_by_engines", Engine, ["determinism_concurrent"], "all engines use one scratch memory; they wait for each other to make it happen";
     BoundScale, "bound_scale_missing", Engine, ["t3_bound_layer"], "the bound layer's step carries no scale";
     BoundImport, "bound_import_ignored", Engine, ["state_bound_import"], "a bound layer that has stepped ignores what is imported";
     SerialFallback, "silent_serial_fallback", Registry, ["state_engine"], "asked for several threads it opens an engine of one";
+    SeventhCall, "wrong_at_every_7th_call", Layer, ["state_many_calls"], "Z is wrong by 1000 ulp in every seventh call of a layer";
+    ByteCounter, "counter_wraps_at_256", Layer, ["state_many_calls"], "dW is zero where a counter of backward passes in a byte is";
+    ZByShape, "z_kept_by_shape", Engine, ["state_equal_layers"], "backward uses the Z that the engine keeps for layers of this shape";
+    CachedByAddress, "input_cached_by_address", Layer, ["state_same_buffers"], "a large A_prev at the same address is taken for the same";
+    CachedBySample, "input_cached_by_a_sample", Layer, ["state_same_buffers"], "a large A_prev with the same first, middle and last element is taken for the same";
+    BoundBySample, "bound_input_cached_by_a_sample", Engine, ["state_same_buffers"], "the same for the X of a bound layer";
+    OnPlansThread, "plan_in_thread_local_memory", Layer, ["state_other_threads"], "b is not added on other threads than the one that planned";
+    DropElsewhere, "drop_on_another_thread", Layer, ["state_other_threads"], "a layer that is dropped on another thread than the one that planned it panics";
+    WrongLarge, "wrong_above_1e100", Kernel, ["t6_magnitudes"], "results above 1e100 lose their last bits";
+    SigmoidLinear, "sigmoid_linear_near_zero", Layer, ["t6_sigmoid"], "sigmoid is 1/2 + z/4 where abs(z) is below 0.01";
+    OrderByProcess, "order_by_process", Kernel, ["determinism_processes"], "a sum starts at a place that the number of the process decides";
+    SharedPacking, "packed_in_one_buffer", Kernel, ["determinism_concurrent"], "transposed operands of all callers are packed into one buffer, and used a moment later";
+    LastStride, "scratch_strided_by_the_last_plan", Engine, ["state_plan_order"], "rows of dZ are as far apart as the layer that was planned last needs it";
+    LostAtError, "scratch_lost_at_an_error", Layer, ["state_after_error"], "a layer that has refused a call adds no b any more";
+    DwUnchecked, "shape_of_dw_unchecked", Layer, ["state_refusals"], "a dW of the wrong shape is taken, and left as it is";
+    Allocates, "allocates_more_than_declared", Kernel, ["memory_allocations"], "declares that a product allocates nothing, and it does";
+    LeakPass, "leak_in_each_pass", Layer, ["memory_growth"], "each backward pass leaves n m numbers behind";
+    LeakLayer, "leak_of_each_layer", Layer, ["memory_growth"], "each layer that is dropped leaves n m numbers behind";
+    UsesFour, "serial_uses_four_threads", Engine, ["threads_used"], "declared serial, it computes on four threads";
+    UsesOne, "parallel_uses_one_thread", Engine, ["threads_used"], "it has the threads that were asked for, and computes on one";
+    FirstCount, "threads_of_the_first_engine", Engine, ["threads_used"], "all engines of a process compute on as many threads as the first";
+    SpinsAfterDrop, "helper_spins_after_drop", Engine, ["threads_quiet"], "a thread looks for work for ever when the engine is gone";
+    FlushLarge, "flush_to_zero_left_on_by_large_passes", Layer, ["t6_float_state"], "the mode is left on by backward passes of 2^20 multiply-adds";
+    DecayIgnored, "decay_ignored", Engine, ["t3_bound_layer"], "the bound layer's step does not decay";
+    ImportPending, "import_leaves_a_step_pending", Engine, ["state_bound_import"], "the last step before an import is done once more after it";
+    ExportPending, "export_leaves_a_step_out", Engine, ["t3_bound_layer"], "an export before the next forward pass lacks the last step";
+    NestedDeadlock, "deadlock_in_a_nested_run", Engine, ["state_nested"], "a run inside the run waits for it to end";
+    EndsAlike, "neighbours_taken_for_equal", Layer, ["t0_alike"], "an example whose first two and last two inputs are its neighbour's gets its Z";
+    ExitLate, "exit_in_a_late_call", Process, ["state_many_calls"], "the process ends with exit code 0 in a layer's call number 150";
+    Abort, "abort", Process, ["t0_forward"], "the process aborts";
+    Segfault, "segmentation_fault", Process, ["t0_forward"], "the process gets the signal of a wrong address";
+    Deadlock, "deadlock", Process, ["t0_forward"], "a pass never comes back";
+    WorkerPanic, "panic_in_a_worker", Process, ["t0_forward"], "a worker panics, and the caller says that all is well";
+    ClosesDescriptors, "closes_descriptors", Process, ["t0_forward"], "descriptors 3 to 20 are closed";
+    ExitAtDrop, "exit_when_an_engine_is_dropped", Process, ["threads_quiet", "determinism_repeated"], "the process ends with exit code 0 when an engine is dropped";
     OtherBackend, "silent_other_backend", Registry, ["state_engine"], "every other opening gives an engine of another backend";
 }

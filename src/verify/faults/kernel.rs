@@ -2,7 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ndarray::{ArrayView2, ArrayViewMut2};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 
 use super::bug::Bug;
 use crate::layer::Op;
@@ -13,8 +16,41 @@ const TILE: usize = 4;
 /// Columns of a tile.
 const COLUMNS: usize = 8;
 
+/// Multiply-adds from which on a product is shared out, where a bug has it so.
+const SHARED_OUT: usize = 1 << 16;
+
 /// `C = alpha * op(A) op(B)`, but for `bug`.
 pub(super) fn gemm<T: Scalar>(
+    (bug, threads): (Bug, usize),
+    alpha: T,
+    (a_op, a): (Op, ArrayView2<'_, T>),
+    b: (Op, ArrayView2<'_, T>),
+    mut c: ArrayViewMut2<'_, T>,
+) {
+    static FIRST: OnceLock<usize> = OnceLock::new();
+    let workers = match bug {
+        Bug::UsesFour => 4,
+        Bug::FirstCount => *FIRST.get_or_init(|| threads),
+        _ => 1,
+    };
+    let (_, k) = a_op.dim(&a);
+    if workers == 1 || c.len() * k < SHARED_OUT {
+        return gemm_of_one((bug, threads), alpha, (a_op, a), b, c);
+    }
+    let rows = c.nrows().div_ceil(workers);
+    std::thread::scope(|scope| {
+        for (i, c) in c.axis_chunks_iter_mut(Axis(0), rows).enumerate() {
+            let share = i * rows..i * rows + c.nrows();
+            let a = match a_op {
+                Op::Plain => a.slice_move(s![share, ..]),
+                Op::Transposed => a.slice_move(s![.., share]),
+            };
+            scope.spawn(move || gemm_of_one((bug, threads), alpha, (a_op, a), b, c));
+        }
+    });
+}
+
+fn gemm_of_one<T: Scalar>(
     (bug, threads): (Bug, usize),
     alpha: T,
     (a_op, a): (Op, ArrayView2<'_, T>),
@@ -24,6 +60,9 @@ pub(super) fn gemm<T: Scalar>(
     let (m, k) = a_op.dim(&a);
     let n = c.ncols();
     let from_the_end = bug == Bug::OrderByLuck && coin();
+    let first = if bug == Bug::OrderByProcess { std::process::id() as usize % k } else { 0 };
+    let packed = (bug == Bug::SharedPacking && b_op == Op::Transposed).then(|| packed(&b));
+    let b = packed.as_ref().map_or(b, |packed| packed.view());
     let mut last_tile = vec![T::zero(); n];
     let whole = |size: usize, block: usize| if size > block { size - size % block } else { size };
     let rows = if bug == Bug::RemainderRows && threads > 1 { whole(m, threads) } else { m };
@@ -37,7 +76,7 @@ pub(super) fn gemm<T: Scalar>(
                 sums[0] = *last_tile;
             }
             for step in 0..depth {
-                let p = if from_the_end { depth - 1 - step } else { step };
+                let p = if from_the_end { depth - 1 - step } else { (first + step) % depth };
                 let left_out = (bug == Bug::DroppedProduct && k == 12288 && p == 6000)
                     || (bug == Bug::At209Columns && n == 209 && p + 1 == k);
                 let factor = read(bug, &a, if a_op == Op::Plain { (i, p) } else { (p, i) });
@@ -60,6 +99,9 @@ pub(super) fn gemm<T: Scalar>(
             let mut value = alpha * sum;
             if bug == Bug::SubnormalsFlushed && value.abs() < T::min_positive_value() {
                 value = T::zero();
+            }
+            if bug == Bug::WrongLarge && value.abs().widen() > 1e100 {
+                value *= T::one() + T::epsilon();
             }
             let c = &mut c[(i, j)];
             *c = match bug {
@@ -114,6 +156,17 @@ fn write_after_row<T: Scalar>(matrix: &mut ArrayViewMut2<'_, T>) {
         // SAFETY: as in `after_row`; the window's owner lent its allocation mutably, and nobody reads the gap meanwhile.
         unsafe { *matrix.as_mut_ptr().add(columns) = T::one() };
     }
+}
+
+/// The operand, by way of the one buffer of this process.
+fn packed<T: Scalar>(matrix: &ArrayView2<'_, T>) -> Array2<T> {
+    static BUFFER: Mutex<Vec<f64>> = Mutex::new(Vec::new());
+    let buffer = || BUFFER.lock().unwrap_or_else(PoisonError::into_inner);
+    *buffer() = matrix.iter().map(|element| element.widen()).collect();
+    // Other work comes first.
+    std::thread::sleep(Duration::from_micros(300));
+    let (buffer, columns) = (buffer(), matrix.ncols());
+    Array2::from_shape_fn(matrix.dim(), |(i, j)| T::of(buffer[(i * columns + j) % buffer.len().max(1)]))
 }
 
 /// Heads and tails in turn, for the whole process.

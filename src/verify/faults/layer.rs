@@ -1,13 +1,16 @@
 //! A plain layer with the layer bugs in it, over the [kernel](super::kernel) with its own.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier, Mutex, PoisonError};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
-use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2};
+use ndarray::{ArcArray2, Array2, ArrayView1, ArrayView2, ArrayViewMut2};
 
 use super::bug::Bug;
 use super::kernel::gemm;
+use super::process;
 use crate::error::Result;
 use crate::layer::{Activation, Grads, Layer, LayerSpec, Op, Params, Upstream};
 use crate::scalar::Scalar;
@@ -17,19 +20,112 @@ use crate::scalar::Scalar;
 pub(super) struct Shared {
     pub bug: Bug,
     pub threads: usize,
-    pub last_planned: Arc<Mutex<Activation>>,
+    kept: Arc<Mutex<Kept>>,
 }
+
+/// As `f64`, for both scalar types.
+#[derive(Default)]
+struct Kept {
+    last_planned: Option<LayerSpec>,
+    z_by_spec: HashMap<LayerSpec, Array2<f64>>,
+    bound_x: Option<Array2<f64>>,
+}
+
+impl Shared {
+    pub fn new(bug: Bug, threads: usize) -> Self {
+        Shared { bug, threads, kept: Arc::default() }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// X, or the one that the bug takes for it.
+    pub fn bound_input<T: Scalar>(&self, x: ArcArray2<T>) -> ArcArray2<T> {
+        if self.bug != Bug::BoundBySample {
+            return x;
+        }
+        let wide = x.mapv(Scalar::widen);
+        let mut kept = self.kept();
+        match &kept.bound_x {
+            Some(known) if sample(&known.view()) == sample(&wide.view()) => known.mapv(T::of).into_shared(),
+            _ => {
+                kept.bound_x = Some(wide);
+                x
+            }
+        }
+    }
+}
+
+/// What the bug takes for a sign of what all elements are.
+fn sample<T: Scalar>(matrix: &ArrayView2<'_, T>) -> Option<[u64; 5]> {
+    let bits = |at: usize| matrix.iter().nth(at).map(|element| element.widen().to_bits());
+    let (length, (rows, columns)) = (matrix.len(), matrix.dim());
+    Some([bits(0)?, bits(length / 2)?, bits(length - 1)?, rows as u64, columns as u64])
+}
+
+/// Elements from which on an input is worth keeping.
+const WORTH_KEEPING: usize = 1 << 18;
 
 pub(super) struct FaultyLayer<T> {
     shared: Shared,
     spec: LayerSpec,
     calls: usize,
+    backward_calls: u8,
     cached_z: Option<Array2<T>>,
+    cached_x: Option<(usize, Array2<T>)>,
+    planned_by: ThreadId,
+    has_refused: bool,
 }
 
 impl<T: Scalar> FaultyLayer<T> {
     pub(super) fn new(shared: Shared, spec: LayerSpec) -> Self {
-        FaultyLayer { shared, spec, calls: 0, cached_z: None }
+        shared.kept().last_planned = Some(spec);
+        if shared.bug == Bug::LeakLayer {
+            vec![T::one(); spec.outputs * spec.batch].leak();
+        }
+        let planned_by = std::thread::current().id();
+        FaultyLayer {
+            shared,
+            spec,
+            calls: 0,
+            backward_calls: 0,
+            cached_z: None,
+            cached_x: None,
+            planned_by,
+            has_refused: false,
+        }
+    }
+
+    fn last_planned(&self) -> LayerSpec {
+        self.shared.kept().last_planned.unwrap_or(self.spec)
+    }
+
+    fn is_elsewhere(&self) -> bool {
+        self.planned_by != std::thread::current().id()
+    }
+
+    /// A_prev, or what the bug has kept of another.
+    fn input(&mut self, x: ArrayView2<'_, T>) -> Option<Array2<T>> {
+        let bug = self.shared.bug;
+        if !matches!(bug, Bug::CachedByAddress | Bug::CachedBySample) || x.len() < WORTH_KEEPING {
+            return None;
+        }
+        let address = x.as_ptr().addr();
+        let is_known = self.cached_x.as_ref().is_some_and(|(at, known)| match bug {
+            Bug::CachedByAddress => *at == address && known.dim() == x.dim(),
+            _ => sample(&known.view()) == sample(&x),
+        });
+        if !is_known {
+            self.cached_x = Some((address, x.to_owned()));
+        }
+        self.cached_x.as_ref().map(|(_, known)| known.clone())
+    }
+
+    /// Notes that a call is refused.
+    fn refusing(&mut self, outcome: Result<()>) -> Result<()> {
+        self.has_refused |= outcome.is_err();
+        outcome
     }
 
     fn kernel(&self) -> (Bug, usize) {
@@ -38,7 +134,7 @@ impl<T: Scalar> FaultyLayer<T> {
 
     fn activation(&self) -> Activation {
         match self.shared.bug {
-            Bug::LastActivation => *self.shared.last_planned.lock().unwrap_or_else(PoisonError::into_inner),
+            Bug::LastActivation => self.last_planned().activation,
             _ => self.spec.activation,
         }
     }
@@ -61,6 +157,8 @@ impl<T: Scalar> FaultyLayer<T> {
             Bug::BiasAxis => b[(example % b.nrows(), 0)],
             Bug::SecondCall if self.calls > 1 => T::zero(),
             Bug::LateCall if self.calls > 60 => T::zero(),
+            Bug::LostAtError if self.has_refused => T::zero(),
+            Bug::OnPlansThread if self.is_elsewhere() => T::zero(),
             _ => right,
         }
     }
@@ -68,6 +166,7 @@ impl<T: Scalar> FaultyLayer<T> {
     fn apply(&self, z: T) -> T {
         match (self.activation(), self.shared.bug) {
             (Activation::Relu, Bug::ReluSwallowsNan) => z.max(T::zero()),
+            (Activation::Sigmoid, Bug::SigmoidLinear) if z.abs().widen() < 0.01 => T::of(0.5) + z / T::of(4.0),
             (Activation::Sigmoid, Bug::SigmoidOverflows) => z.exp() / (T::one() + z.exp()),
             (activation, _) => activation.apply(z),
         }
@@ -143,9 +242,14 @@ impl<T: Scalar> Layer<T> for FaultyLayer<T> {
         mut z: ArrayViewMut2<'_, T>,
         mut a: ArrayViewMut2<'_, T>,
     ) -> Result<()> {
-        self.spec.check_forward(&params, &a_prev, &z, &a)?;
-        self.calls += 1;
         let bug = self.shared.bug;
+        self.refusing(self.spec.check_forward(&params, &a_prev, &z, &a))?;
+        self.calls += 1;
+        if !process::at_forward(bug, self.calls) {
+            return Ok(());
+        }
+        let kept = self.input(a_prev);
+        let a_prev = kept.as_ref().map_or(a_prev, |kept| kept.view());
         if bug == Bug::EmptySum && self.spec.inputs == 0 {
             return Ok(());
         }
@@ -156,10 +260,18 @@ impl<T: Scalar> Layer<T> for FaultyLayer<T> {
         for (at, z) in z.indexed_iter_mut() {
             *z += self.bias(params.b, at);
         }
+        match bug {
+            Bug::SeventhCall if self.calls % 7 == 0 => {
+                z.mapv_inplace(|z| z * (T::one() + T::of(1000.0) * T::epsilon()));
+            }
+            Bug::EndsAlike => copy_alike(a_prev, &mut z),
+            _ => {}
+        }
         a.zip_mut_with(&z, |a, &z| *a = self.apply(z));
         match bug {
             Bug::ActivationInPlace => z.assign(&a),
             Bug::StaleCache => self.cached_z = Some(z.to_owned()),
+            Bug::ZByShape => drop(self.shared.kept().z_by_spec.insert(self.spec, z.mapv(Scalar::widen))),
             Bug::SharedScratch if meets_another() => a.fill(T::zero()),
             Bug::FlushLeftOn => leave_flush_to_zero_on(),
             _ => {}
@@ -177,8 +289,17 @@ impl<T: Scalar> Layer<T> for FaultyLayer<T> {
         grads: Grads<'_, T>,
         da_prev: Option<ArrayViewMut2<'_, T>>,
     ) -> Result<()> {
-        self.spec.check_backward(&params, &a_prev, &z, &upstream, &grads, da_prev.as_ref())?;
         let bug = self.shared.bug;
+        if bug == Bug::DwUnchecked && grads.dw.dim() != (self.spec.outputs, self.spec.inputs) {
+            return Ok(());
+        }
+        self.refusing(self.spec.check_backward(&params, &a_prev, &z, &upstream, &grads, da_prev.as_ref()))?;
+        self.backward_calls = self.backward_calls.wrapping_add(1);
+        if bug == Bug::ZByShape {
+            self.cached_z = self.shared.kept().z_by_spec.get(&self.spec).map(|z| z.mapv(T::of));
+        }
+        let kept = self.input(a_prev);
+        let a_prev = kept.as_ref().map_or(a_prev, |kept| kept.view());
         let Grads { mut dw, mut db } = grads;
         let z = match &self.cached_z {
             Some(cached) => cached.view(),
@@ -193,6 +314,7 @@ impl<T: Scalar> Layer<T> for FaultyLayer<T> {
             let below = if self.spec.inputs > 0 { a_prev[(i % self.spec.inputs, j)] } else { T::zero() };
             self.pull_back(z[(i, j)], upstream, below)
         });
+        let dz = if bug == Bug::LastStride { strided(&dz, self.last_planned().batch) } else { dz };
         let of_dw = match bug {
             Bug::ScaleMissing => T::one(),
             Bug::ScaleTwice => scale * scale,
@@ -215,8 +337,44 @@ impl<T: Scalar> Layer<T> for FaultyLayer<T> {
             let w = copy.as_ref().map_or(params.w, |copy| copy.view());
             gemm(self.kernel(), of_da, (Op::Transposed, w), (Op::Plain, dz.view()), da_prev);
         }
+        let LayerSpec { outputs, inputs, batch, .. } = self.spec;
+        match bug {
+            Bug::ByteCounter if self.backward_calls == 0 => dw.fill(T::zero()),
+            Bug::LeakPass => drop(vec![T::one(); outputs * batch].leak()),
+            Bug::FlushLarge if outputs * inputs * batch >= 1 << 20 => leave_flush_to_zero_on(),
+            _ => {}
+        }
         Ok(())
     }
+}
+
+impl<T> Drop for FaultyLayer<T> {
+    fn drop(&mut self) {
+        let is_elsewhere = self.planned_by != std::thread::current().id();
+        if self.shared.bug == Bug::DropElsewhere && is_elsewhere && !std::thread::panicking() {
+            panic!("dropped on another thread than the one that planned it");
+        }
+    }
+}
+
+/// Z of an example is that of the one before where both agree in the first two and the last two inputs.
+fn copy_alike<T: Scalar>(x: ArrayView2<'_, T>, z: &mut ArrayViewMut2<'_, T>) {
+    let (inputs, batch) = x.dim();
+    if inputs < 4 {
+        return;
+    }
+    for j in 1..batch {
+        if [0, 1, inputs - 2, inputs - 1].into_iter().all(|p| x[(p, j)] == x[(p, j - 1)]) {
+            let before = z.column(j - 1).to_owned();
+            z.column_mut(j).assign(&before);
+        }
+    }
+}
+
+/// Read as if its rows were so far apart.
+fn strided<T: Scalar>(dz: &Array2<T>, stride: usize) -> Array2<T> {
+    let flat: Vec<T> = dz.iter().copied().collect();
+    Array2::from_shape_fn(dz.dim(), |(i, j)| flat.get(i * stride + j).copied().unwrap_or_else(T::zero))
 }
 
 /// As a library does that sets the mode for speed and forgets to set it back.

@@ -1,0 +1,229 @@
+//! Threads as the system sees them: how many work, and whether they rest when there is nothing to do. All of it needs a process of the
+//! backend's own, which is looked at from outside.
+//!
+//! Processor times of this machine's threads come late and coarse, and other programs take their share. So nothing here is measured against
+//! a clock: a thread works in a moment in which it runs or waits for a core, and what counts is how many do so at the same time, in most of
+//! many moments. Whoever waits for others (a caller whose pool computes) is not among them. A failure must show in every one of several tries.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::Probe;
+use crate::error::{Error, Result};
+use crate::layer::{Activation, Engine};
+use crate::network::in_run;
+use crate::remote::{Process, Remote};
+use crate::scalar::Scalar;
+use crate::verify::cases::Shape;
+use crate::verify::compare::Comparison;
+use crate::verify::trial::Trial;
+
+const NO_PROCESS: &str = "the backend computes in the judge's own process, whose threads are not its own";
+
+/// Moments with work that a verdict needs, and how far apart they are.
+const MOMENTS: usize = 12;
+const APART: Duration = Duration::from_micros(300);
+/// Sizes of the cubes that are multiplied: the first in which there are enough moments.
+const SIZES: [usize; 4] = [160, 320, 640, 1024];
+/// Passes of one size, at the most, until there are enough.
+const PASSES: usize = 6;
+/// How often a verdict of guilty is looked into again.
+const TRIES: usize = 5;
+
+/// How many threads worked at once, in moments in which any did.
+struct Work(Vec<usize>);
+
+impl Work {
+    /// So many and more in half of the moments.
+    fn usual(&self) -> usize {
+        let mut counts = self.0.clone();
+        counts.sort_unstable();
+        counts.get(counts.len() / 2).copied().unwrap_or(0)
+    }
+
+    /// Whether two worked at once in more than a tenth of them.
+    fn has_two(&self) -> bool {
+        10 * self.0.iter().filter(|&&count| count >= 2).count() > self.0.len()
+    }
+}
+
+/// Forward passes of a layer of `size`, until there are enough moments of work, or it is clear that there will not be.
+fn work_of<T: Scalar>(engine: &dyn Engine<T>, process: Process, size: usize) -> Result<Work> {
+    let shape = Shape::new(size, size, size);
+    let mut trial = Trial::<T>::filled(shape, Activation::Identity, |dim| {
+        ndarray::Array2::from_shape_fn(dim, |(i, j)| T::of(((5 * i + 3 * j) % 7) as f64 - 3.0))
+    });
+    let mut layer = engine.plan(trial.spec)?;
+    let mut counts = Vec::new();
+    in_run(engine, || {
+        // Threads are started and memory is touched for the first time.
+        trial.forward_inside(layer.as_mut())?;
+        for pass in 0..PASSES {
+            let has_ended = AtomicBool::new(false);
+            let (outcome, seen) = std::thread::scope(|scope| {
+                let watch = scope.spawn(|| {
+                    let mut seen = Vec::new();
+                    while !has_ended.load(Ordering::Relaxed) {
+                        seen.push(working(process));
+                        std::thread::sleep(APART);
+                    }
+                    seen
+                });
+                let outcome = trial.forward_inside(layer.as_mut());
+                has_ended.store(true, Ordering::Relaxed);
+                (outcome, watch.join().unwrap_or_default())
+            });
+            outcome?;
+            counts.extend(seen.into_iter().filter(|&count| count > 0));
+            if counts.len() >= MOMENTS || counts.len() * (PASSES / (pass + 1)) < MOMENTS {
+                break;
+            }
+        }
+        Ok(Work(counts))
+    })
+}
+
+/// Threads that run or wait for a core, but for the first one: it hands over requests and computes nothing.
+fn working(process: Process) -> usize {
+    process.threads().iter().filter(|thread| thread.is_runnable && thread.id != process.0).count()
+}
+
+/// What an engine of `threads` must show, in one of several tries.
+fn hold_count<T: Scalar>(engine: &dyn Engine<T>, process: Process, label: &str, found: &mut Comparison) -> Result<()> {
+    let threads = engine.threads();
+    let mut sizes = SIZES.into_iter();
+    let mut size = SIZES[0];
+    let (mut fewest, mut has_two) = (usize::MAX, threads < 2);
+    for _ in 0..TRIES {
+        let work = loop {
+            let work = work_of(engine, process, size)?;
+            if work.0.len() >= MOMENTS {
+                break work;
+            }
+            match sizes.next() {
+                Some(larger) => size = larger,
+                // Nothing here takes long enough to be seen: no verdict.
+                None => return Ok(()),
+            }
+        };
+        fewest = fewest.min(work.usual());
+        has_two |= work.has_two();
+        if fewest <= threads && has_two {
+            break;
+        }
+    }
+    found.equal(
+        &format!("threads at work beyond those of {label}, plus one"),
+        1.0 + fewest.saturating_sub(threads) as f64,
+        1.0,
+    );
+    found.equal(
+        &format!("1 where {label} is serial or two of its threads work at once"),
+        f64::from(u8::from(has_two)),
+        1.0,
+    );
+    Ok(())
+}
+
+/// As many threads work as the engine has; and as the next engine of another count has, in the same process.
+pub(super) fn used<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
+    let Some(remote) = probe.remote() else {
+        probe.skip(NO_PROCESS);
+        return Ok(());
+    };
+    let (threads, parallel) = (probe.threads(), probe.entry().profile().parallel);
+    probe.once(|probe| {
+        let mut found = Comparison::default();
+        let engine = probe.open()?;
+        let Some(process) = remote.process(threads).filter(|process| !process.threads().is_empty()) else {
+            return Ok(found);
+        };
+        hold_count(engine.as_ref(), process, &format!("an engine of {threads}"), &mut found)?;
+        drop(engine);
+        if parallel {
+            let two = NonZeroUsize::MIN.saturating_add(1);
+            let other = if threads == NonZeroUsize::MIN { two } else { NonZeroUsize::MIN };
+            // Only now is the first engine gone in the child too.
+            remote.float_states(threads)?;
+            match remote.open_beside(threads, other) {
+                Ok(engine) => {
+                    let label = format!("an engine of {other} after one of {threads}");
+                    found.equal(&format!("threads of {label}"), engine.threads() as f64, other.get() as f64);
+                    hold_count(engine.as_ref(), process, &label, &mut found)?;
+                }
+                // One count for the whole process is no fault, where it is said.
+                Err(Error::Threads { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        remote.float_states(threads)?;
+        Ok(found)
+    })
+}
+
+/// Moments without work that make a thread count as resting, all in a row.
+const QUIET_MOMENTS: usize = 3;
+const QUIET_APART: Duration = Duration::from_millis(4);
+/// When a thread that was never seen resting is called restless, if it has used at least [`RESTLESS_CPU`] meanwhile.
+const RESTLESS: Duration = Duration::from_millis(1500);
+const RESTLESS_CPU: Duration = Duration::from_millis(300);
+/// On a machine so busy that it has not: when nothing is said.
+const UNDECIDED: Duration = Duration::from_secs(6);
+
+/// How many threads do not come to rest.
+fn restless(process: Process) -> usize {
+    let start = Instant::now();
+    let at_first = process.threads();
+    let mut ever = at_first.clone();
+    let mut quiet = 0;
+    loop {
+        let now = process.threads();
+        quiet = if now.iter().any(|thread| thread.is_runnable) { 0 } else { quiet + 1 };
+        if quiet >= QUIET_MOMENTS {
+            return 0;
+        }
+        ever.retain(|thread| now.iter().any(|now| now.id == thread.id && now.is_runnable));
+        if start.elapsed() > RESTLESS {
+            let used = |id: u32| {
+                let cpu = |threads: &[crate::remote::ThreadState]| {
+                    threads.iter().find(|thread| thread.id == id).map(|thread| thread.cpu).unwrap_or_default()
+                };
+                cpu(&now).saturating_sub(cpu(&at_first))
+            };
+            let count = ever.iter().filter(|thread| used(thread.id) >= RESTLESS_CPU).count();
+            if count > 0 || ever.is_empty() || start.elapsed() > UNDECIDED {
+                return count;
+            }
+        }
+        std::thread::sleep(QUIET_APART);
+    }
+}
+
+/// Soon after the last call, and after the engine is gone, no thread of the process works.
+pub(super) fn quiet<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
+    let Some(remote) = probe.remote() else {
+        probe.skip(NO_PROCESS);
+        return Ok(());
+    };
+    let threads = probe.threads();
+    probe.once(|probe| {
+        let mut found = Comparison::default();
+        let engine = probe.open()?;
+        Trial::<T>::normal(Shape::new(64, 64, 64), Activation::Relu, 1).run(engine.as_ref(), T::one())?;
+        hold_rest(remote, threads, "after the last call", &mut found)?;
+        drop(engine);
+        // Only now is it gone in the child too.
+        remote.float_states(threads)?;
+        hold_rest(remote, threads, "after the engine was dropped", &mut found)?;
+        Ok(found)
+    })
+}
+
+fn hold_rest<T: Scalar>(remote: &Remote<T>, threads: NonZeroUsize, when: &str, found: &mut Comparison) -> Result<()> {
+    // A process that is gone has no threads; that it is gone is an error.
+    remote.float_states(threads)?;
+    let restless = remote.process(threads).map_or(0, restless);
+    found.equal(&format!("threads without rest {when}, plus one"), 1.0 + restless as f64, 1.0);
+    Ok(())
+}
