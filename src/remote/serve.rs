@@ -80,6 +80,7 @@ fn serve_as<T: Scalar>(registry: &Registry, subject: &Subject, mut channel: Chan
         engines: Mutex::default(),
         layers: Mutex::default(),
     });
+    Counting::exempt_this_thread();
     let mut lanes = HashMap::<u32, Sender<Asked>>::new();
     while let Some(asked) = channel.receive::<Asked>()? {
         let lane = asked.lane;
@@ -303,7 +304,7 @@ fn upstream_of<T>(view: ndarray::ArrayView2<'_, T>, is_da: bool) -> Upstream<'_,
     if is_da { Upstream::Da(view) } else { Upstream::Dz(view) }
 }
 
-/// A pass, and what it allocated. All other threads of this program wait meanwhile, but for the backend's own.
+/// A pass, and what it allocated: the backend's own threads are all that are counted meanwhile, but for other lanes.
 fn counted(pass: impl FnOnce() -> Result<()>) -> Result<Reply> {
     let before = Counting::allocations();
     pass()?;
