@@ -133,7 +133,7 @@ fn hold_together<T: Scalar>(
         let mut layer = engine.plan(trial.spec)?;
         let mut all = Vec::new();
         for _ in 0..TIMES {
-            if caller % 2 == 0 {
+            if caller.is_multiple_of(2) {
                 trial.spoil_outputs();
                 trial.forward(engine.as_ref(), layer.as_mut())?;
                 trial.backward(engine.as_ref(), layer.as_mut(), Kind::Da, scale)?;
