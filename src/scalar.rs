@@ -99,4 +99,3 @@ pub(crate) fn bytes_of_mut<T: Scalar>(elements: &mut [T]) -> &mut [u8] {
     // SAFETY: as above, and every pattern of bits is a number.
     unsafe { std::slice::from_raw_parts_mut(elements.as_mut_ptr().cast(), size_of_val(elements)) }
 }
-

@@ -1,26 +1,33 @@
-//! The contracts of the layer trait: the registry of checks on every backend, shapes at random, and what must be a typed error.
+//! The contracts of the layer trait: the registry of checks on every backend, in children, shapes at random, and what must be a typed error
+//! before there is a layer. Wrong arguments of a layer are a check (`state_refusals`).
 
 mod common;
 
 use std::num::NonZeroUsize;
 
-use common::{for_each_engine, nan, normal};
-use layerbench::layer::{Activation, Grads, LayerSpec, Params, Upstream};
+use layerbench::child::Program;
 use layerbench::verify::cases::{Depth, Shape};
 use layerbench::verify::checks::{self, Tier};
-use layerbench::verify::conformance::{Conformance, assert_conforms, assert_conforms_to};
-use layerbench::verify::{Status, Suite};
+use layerbench::verify::conformance::{Conformance, assert_conforms_in};
+use layerbench::verify::{Host, Status, Suite};
 use layerbench::{Entry, Error, Registry};
-use ndarray::{Array2, ArrayView2, s};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
+/// Children of the program, which has the built-in backends too.
+fn host() -> Host {
+    Host::children_of(Program::at(env!("CARGO_BIN_EXE_layerbench")))
+}
+
+fn assert_conforms_to(entry: &Entry, suite: &Suite) -> Conformance {
+    assert_conforms_in(&host(), entry, suite)
+}
+
 /// Runs the whole suite, and holds the number of what was run against what there is.
 fn conforms(name: &str) {
-    let _turn = common::alone();
     let registry = Registry::builtin();
     let entry = registry.get(name).expect("built in");
-    let Conformance { outcomes, executed } = assert_conforms(entry);
+    let Conformance { outcomes, executed } = assert_conforms_to(entry, &Suite::new(Depth::Normal));
     let fixtures = Suite::new(Depth::Normal).fixtures.len();
     assert_eq!(outcomes.len(), 2 * (fixtures + checks::all().len()), "{name}: an outcome for each check");
     let skipped: Vec<_> = outcomes.iter().filter(|o| matches!(o.status, Status::Skipped(_))).collect();
@@ -51,7 +58,8 @@ fn rayon_conforms() {
     conforms("rayon");
 }
 
-/// What the table of shapes does not have: any shape, any seed, any thread count must pass the exact checks and the windows.
+/// What the table of shapes does not have: any shape, any seed, any thread count must pass the exact checks and the windows. In this process:
+/// it would be hundreds of children.
 #[test]
 fn shapes_at_random() {
     let _turn = common::alone();
@@ -71,7 +79,8 @@ fn shapes_at_random() {
                     ..Suite::new(Depth::Quick)
                 };
                 // Each check once in each scalar type.
-                prop_assert_eq!(assert_conforms_to(entry, &suite).executed, 2 * chosen.len());
+                let conformance = assert_conforms_in(&Host::ThisProcess, entry, &suite);
+                prop_assert_eq!(conformance.executed, 2 * chosen.len());
             }
             Ok(())
         })
@@ -81,7 +90,6 @@ fn shapes_at_random() {
 /// Correct code must never alarm: the checks whose bounds are not zero, over other seeds than the table's. scripts/soak has 1,000.
 #[test]
 fn no_alarm_over_seeds() {
-    let _turn = common::alone();
     let tiers = vec![Tier::T1, Tier::T3, Tier::T4, Tier::T5, Tier::T6];
     for seed in 100..110 {
         for entry in Registry::builtin().entries() {
@@ -115,47 +123,10 @@ fn every_tier_has_checks() {
     }
 }
 
-/// The order in which a call's mistakes are looked for does not matter; that each is found and named does.
+/// What the registry itself refuses; that serial backends refuse a second thread is a check (`state_engine`).
 #[test]
-fn wrong_shapes_and_layouts_are_typed_errors() {
-    for_each_engine::<f64>(|name, engine| {
-        let spec = LayerSpec { inputs: 6, outputs: 4, batch: 5, activation: Activation::Relu };
-        let (w, b, x) = (normal((4, 6), 1), normal((4, 1), 2), normal((6, 5), 3));
-        let (upstream, a): (Array2<f64>, Array2<f64>) = (normal((4, 5), 4), normal((4, 5), 5));
-        let mut layer = engine.plan(spec).expect("an ordinary shape");
-        let mut forward = |w: ArrayView2<'_, f64>, x: ArrayView2<'_, f64>, z_dim| {
-            let (mut z, mut a_out) = (nan(z_dim), nan::<f64>((4, 5)));
-            layer.forward(Params { w, b: b.view() }, x, z.view_mut(), a_out.view_mut())
-        };
-        let w_t = w.t().as_standard_layout().into_owned();
-        assert!(matches!(forward(w_t.view(), x.view(), (4, 5)), Err(Error::Shape { what: "W", .. })), "{name}");
-        assert!(matches!(forward(w_t.t(), x.view(), (4, 5)), Err(Error::Layout { what: "W", .. })), "{name}");
-        let short = x.slice(s![..5, ..]);
-        assert!(matches!(forward(w.view(), short, (4, 5)), Err(Error::Shape { what: "A_prev", .. })), "{name}");
-        assert!(matches!(forward(w.view(), x.view(), (5, 4)), Err(Error::Shape { what: "Z", .. })), "{name}");
-
-        let mut layer = engine.plan(spec).expect("an ordinary shape");
-        let mut backward = |upstream, dw_dim, dx_dim| {
-            let (mut dw, mut db, mut dx) = (nan(dw_dim), nan::<f64>((4, 1)), nan::<f64>(dx_dim));
-            let grads = Grads { dw: dw.view_mut(), db: db.view_mut() };
-            let params = Params { w: w.view(), b: b.view() };
-            layer.backward(params, x.view(), a.view(), upstream, 1.0, grads, Some(dx.view_mut()))
-        };
-        let (good, bad) = (upstream.view(), x.view());
-        assert!(matches!(backward(Upstream::Da(bad), (4, 6), (6, 5)), Err(Error::Shape { what: "dA", .. })), "{name}");
-        assert!(matches!(backward(Upstream::Dz(bad), (4, 6), (6, 5)), Err(Error::Shape { what: "dZ", .. })), "{name}");
-        assert!(matches!(backward(Upstream::Da(good), (6, 4), (6, 5)), Err(Error::Shape { what: "dW", .. })), "{name}");
-        let wrong = backward(Upstream::Da(good), (4, 6), (5, 6));
-        assert!(matches!(wrong, Err(Error::Shape { what: "dA_prev", .. })), "{name}");
-    });
-}
-
-#[test]
-fn serial_backends_refuse_more_threads_and_nobody_takes_none() {
+fn no_threads_and_unknown_names_are_refused() {
     let registry = Registry::builtin();
-    for name in ["naive", "ndarray"] {
-        assert!(matches!(registry.open::<f64>(name, 2), Err(Error::Threads { asked: 2, .. })));
-    }
     assert!(matches!(registry.open::<f64>("naive", 0), Err(Error::Threads { asked: 0, .. })));
     assert!(matches!(registry.open::<f64>("cublas", 1), Err(Error::UnknownBackend { .. })));
 }

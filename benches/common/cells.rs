@@ -10,8 +10,9 @@ use std::time::Duration;
 use anyhow::anyhow;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput};
+use layerbench::child::Program;
 use layerbench::measure::{Job, QUIET_LIMIT, wait_until_quiet};
-use layerbench::verify::{expect_verified, fixture};
+use layerbench::verify::{Host, expect_verified, fixture};
 use layerbench::workload::{Phase, Workload};
 use layerbench::{Entry, Registry, Scalar, ScalarKind};
 
@@ -124,7 +125,9 @@ impl Cells {
         threads: NonZeroUsize,
     ) -> anyhow::Result<Job<T>> {
         let verdict = self.verdicts.entry((entry.name().into(), T::KIND)).or_insert_with(|| {
-            expect_verified(entry, T::KIND, &thread_counts(entry), &fixture::embedded()).map_err(|e| e.to_string())
+            let host = Host::children_of(Program::at(env!("CARGO_BIN_EXE_layerbench")));
+            expect_verified(entry, T::KIND, &thread_counts(entry), &fixture::embedded(), &host)
+                .map_err(|e| e.to_string())
         });
         verdict.as_ref().map_err(|reason| {
             anyhow!("{reason}\nrepeat it with: layerbench verify --backend {} --scalar {}", entry.name(), T::KIND)

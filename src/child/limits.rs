@@ -75,7 +75,7 @@ fn lower(resource: Resource, limit: u64) -> io::Result<()> {
 
 /// The limits on memory, processor time and threads under which this process and its children run, each with how it is set; empty where
 /// there are none. For messages: where something was ended, one of them may be why.
-pub(super) fn in_force() -> Vec<String> {
+pub(crate) fn in_force() -> Vec<String> {
     let soft = |resource| getrlimit(resource).current;
     let megabytes = |bytes: u64| format!("{} MB", bytes / 1_000_000);
     let mut found = Vec::new();

@@ -8,10 +8,10 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::child::Program;
+use crate::child::environment;
 use crate::cmd::{Verdict, tell};
 use crate::compare::Results;
 use crate::measure::engine::{Event, Finished, Measurer, Rounds, Settings};
-use crate::child::environment;
 use crate::measure::record::{Cause, CellRecord, Child, LimitsRecord, Machine, Outcome, Record, Tool};
 use crate::measure::{Cell, Earlier, Pairs, groups};
 

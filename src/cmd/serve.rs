@@ -18,12 +18,11 @@ pub(crate) fn run(registry: &Registry) -> anyhow::Result<Verdict> {
 fn with_faults(registry: &Registry) -> anyhow::Result<Registry> {
     let mut all = Registry::empty();
     registry.entries().iter().try_for_each(|entry| all.add(entry.clone()))?;
-    for fault in faults::catalogue() {
-        if registry.get(fault.name).is_err() {
-            all.add(fault.entry())?;
+    let seeded = faults::catalogue().iter().map(faults::Fault::entry).collect::<Vec<_>>();
+    for entry in seeded.into_iter().chain([faults::control(), faults::chatty()]) {
+        if all.get(entry.name()).is_err() {
+            all.add(entry)?;
         }
     }
-    all.add(faults::control())?;
-    all.add(faults::chatty())?;
     Ok(all)
 }

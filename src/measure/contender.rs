@@ -63,10 +63,29 @@ impl Shown {
 }
 
 impl<'a> Contender<'a> {
-    pub fn new(cell: &'a Cell, kind: ChildKind, error_over_bound: f64, start: Duration, prepared: Prepared, child: Child) -> Self {
+    pub fn new(
+        cell: &'a Cell,
+        kind: ChildKind,
+        error_over_bound: f64,
+        start: Duration,
+        prepared: Prepared,
+        child: Child,
+    ) -> Self {
         let passes = prepared.repeats;
         let (samples, replay, digest, shown) = (Vec::new(), None, None, Vec::new());
-        Contender { cell, kind, error_over_bound, start, prepared, passes, samples, replay, digest, shown, child: Ok(child) }
+        Contender {
+            cell,
+            kind,
+            error_over_bound,
+            start,
+            prepared,
+            passes,
+            samples,
+            replay,
+            digest,
+            shown,
+            child: Ok(child),
+        }
     }
 
     /// Takes the sample of a round; `seed` is the round's.

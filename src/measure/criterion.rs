@@ -43,7 +43,8 @@ pub fn bench_layers(criterion: &mut Criterion, entry: &Entry) {
 
 fn bench_as<T: Scalar>(criterion: &mut Criterion, entry: &Entry) {
     let counts = entry.thread_counts(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
-    expect_verified(entry, T::KIND, &counts, &fixture::embedded(), &Host::ThisProcess).unwrap_or_else(|error| panic!("{error}"));
+    expect_verified(entry, T::KIND, &counts, &fixture::embedded(), &Host::ThisProcess)
+        .unwrap_or_else(|error| panic!("{error}"));
     for &threads in &counts {
         let engine = entry.open::<T>(threads).unwrap_or_else(|error| panic!("{error}"));
         for shape in SHAPES {

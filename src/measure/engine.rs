@@ -195,8 +195,8 @@ mod tests {
 
     use super::*;
     use crate::child::Program;
-    use crate::measure::{FirstLayer, Judge};
     use crate::measure::protocol::Cause;
+    use crate::measure::{FirstLayer, Judge};
     use crate::scalar::ScalarKind;
     use crate::workload::{Phase, Workload};
 

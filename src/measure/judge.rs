@@ -7,8 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use super::cell::Cell;
 use super::protocol::{Cause, Failure};
 use crate::backend::{Entry, Registry};
+use crate::child::in_force;
 use crate::error::Error;
-use crate::layer::Backend;
+use crate::layer::{Backend, LayerSpec};
 use crate::remote::Remote;
 use crate::scalar::{Scalar, ScalarKind};
 use crate::verify::cases::Depth;
@@ -57,7 +58,8 @@ impl Suites {
     }
 
     fn entry(&self, subject: &Subject) -> Result<&Entry, Failure> {
-        let missing = || Failure { cause: Cause::Error, message: format!("no backend is called `{}`", subject.backend) };
+        let missing =
+            || Failure { cause: Cause::Error, message: format!("no backend is called `{}`", subject.backend) };
         self.entries.iter().find(|entry| entry.name() == subject.backend).ok_or_else(missing)
     }
 
@@ -107,7 +109,7 @@ impl Suites {
             return verdict.clone();
         }
         drop(known);
-        let verdict = self.entry(subject).and_then(|entry| {
+        let verdict = has_memory_for(workload).and_then(|()| self.entry(subject)).and_then(|entry| {
             let suite = Suite {
                 checks: ["t0_workload", "t1_workload"].map(String::from).to_vec(),
                 threads: vec![subject.threads],
@@ -138,6 +140,28 @@ impl Suites {
         }
         Ok(outcomes.iter().map(Outcome::worst_ratio).fold(0.0, f64::max))
     }
+}
+
+/// Checks hold each matrix of a layer several times over: as integers, in the scalar type, as it is laid out for the child, as it came back.
+fn has_memory_for(workload: &Workload) -> Result<(), Failure> {
+    const BYTES: usize = 40;
+    let elements = |index| {
+        let LayerSpec { inputs, outputs, batch, .. } = workload.architecture.layer(index, workload.batch);
+        [(outputs, inputs), (inputs, batch), (outputs, batch)]
+            .into_iter()
+            .fold(0_usize, |sum, (a, b)| sum.saturating_add(a.saturating_mul(b)))
+    };
+    let most = (0..workload.architecture.layers()).map(elements).max().unwrap_or(0).saturating_mul(BYTES);
+    if Vec::<u8>::new().try_reserve_exact(most).is_ok() {
+        return Ok(());
+    }
+    let limits = in_force();
+    let limits = if limits.is_empty() { String::new() } else { format!(" (limits here: {})", limits.join(", ")) };
+    let message = format!(
+        "its largest layer cannot be verified, and what is not is not measured: that takes {} MB of memory, and there is less{limits}",
+        most / 1_000_000
+    );
+    Err(Failure { cause: Cause::Error, message })
 }
 
 impl Judge for Suites {

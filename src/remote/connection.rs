@@ -251,19 +251,16 @@ impl Connection {
                 // It ends now, by itself or by us, and leaves its last words.
                 while let Ok(_) = lane.replies.recv_timeout(LAST_WORDS) {}
                 let words = locked(&self.listening.lost).as_ref().map(|failure| failure.words().to_owned());
-                let failure = Failure::Late(self.limit, words.unwrap_or_default());
-                let (name, threads) = (self.subject.backend.clone(), self.threads.get());
-                return Err(Error::Lost { name, threads, why: failure.to_string(), late: true });
+                // Whoever asks from now on is told the same: that it has ended since is our doing.
+                *locked(&self.listening.lost) = Some(Failure::Late(self.limit, words.unwrap_or_default()));
+                return Err(self.why_lost());
             };
             let start = Instant::now();
             match lane.replies.recv_timeout(slice) {
                 Ok(Reply::Failed(complaint)) => return Err(complaint.into_error(&self.subject.backend)),
                 Ok(reply) => return Ok(reply),
                 Err(RecvTimeoutError::Timeout) => patience.count(start, slice),
-                Err(RecvTimeoutError::Disconnected) => {
-                    let why = locked(&self.listening.lost).as_ref().map(ToString::to_string);
-                    return Err(self.lost(why.unwrap_or_else(|| "it is gone".into())));
-                }
+                Err(RecvTimeoutError::Disconnected) => return Err(self.why_lost()),
             }
         }
     }
@@ -271,6 +268,13 @@ impl Connection {
     fn say(&self, lane: u32, request: Request) -> std::io::Result<()> {
         let dropped = std::mem::take(&mut *locked(&self.dropped));
         locked(&self.speaker).send(&Asked { lane, dropped, request })
+    }
+
+    fn why_lost(&self) -> Error {
+        let failure = locked(&self.listening.lost);
+        let why = failure.as_ref().map_or_else(|| "it is gone".into(), ToString::to_string);
+        let late = matches!(*failure, Some(Failure::Late(..)));
+        Error::Lost { name: self.subject.backend.clone(), threads: self.threads.get(), why, late }
     }
 
     fn lost(&self, why: String) -> Error {

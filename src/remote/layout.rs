@@ -110,7 +110,8 @@ impl Layout {
         }
         let changed = self.before.iter().zip(&self.after).position(|(before, after)| before != after);
         let changed = changed.unwrap_or_default();
-        let distance = |&&(_, start, end): &&(&str, usize, usize)| start.saturating_sub(changed) + changed.saturating_sub(end);
+        let distance =
+            |&&(_, start, end): &&(&str, usize, usize)| start.saturating_sub(changed) + changed.saturating_sub(end);
         let nearest = self.places.iter().min_by_key(distance);
         Err(Error::Trespass { what: nearest.map_or("a matrix", |(what, ..)| what) })
     }

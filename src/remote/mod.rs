@@ -24,4 +24,3 @@ pub use backend::Remote;
 pub use process::{Process, ThreadState};
 pub use protocol::Subject;
 pub(crate) use serve::{Wanted, serve};
-

@@ -55,21 +55,77 @@ pub(super) struct Answered {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Request {
     /// Where the lane's matrices lie from now on.
-    Arena { path: PathBuf, bytes: usize },
+    Arena {
+        path: PathBuf,
+        bytes: usize,
+    },
     /// Whether the backend can run here.
     Available,
-    Open { engine: u64, threads: NonZeroUsize },
-    Plan { engine: u64, layer: u64, spec: LayerSpec },
-    Bind { engine: u64, layer: u64, spec: LayerSpec, x: Place },
+    Open {
+        engine: u64,
+        threads: NonZeroUsize,
+    },
+    Plan {
+        engine: u64,
+        layer: u64,
+        spec: LayerSpec,
+    },
+    Bind {
+        engine: u64,
+        layer: u64,
+        spec: LayerSpec,
+        x: Place,
+    },
     /// From here to `Leave` the lane's requests are served inside [`Engine::run`](crate::layer::Engine::run).
-    Enter { engine: u64 },
+    Enter {
+        engine: u64,
+    },
     Leave,
-    Forward { layer: u64, w: Place, b: Place, a_prev: Place, z: Place, a: Place },
-    Backward { layer: u64, w: Place, b: Place, a_prev: Place, z: Place, upstream: Place, is_da: bool, scale: Number, dw: Place, db: Place, da_prev: Option<Place> },
-    BoundForward { layer: u64, z: Place, a: Place },
-    Descend { layer: u64, z: Place, upstream: Place, is_da: bool, scale: Number, rate: Number, decay: Number },
-    Export { layer: u64, w: Place, b: Place },
-    Import { layer: u64, w: Place, b: Place },
+    Forward {
+        layer: u64,
+        w: Place,
+        b: Place,
+        a_prev: Place,
+        z: Place,
+        a: Place,
+    },
+    Backward {
+        layer: u64,
+        w: Place,
+        b: Place,
+        a_prev: Place,
+        z: Place,
+        upstream: Place,
+        is_da: bool,
+        scale: Number,
+        dw: Place,
+        db: Place,
+        da_prev: Option<Place>,
+    },
+    BoundForward {
+        layer: u64,
+        z: Place,
+        a: Place,
+    },
+    Descend {
+        layer: u64,
+        z: Place,
+        upstream: Place,
+        is_da: bool,
+        scale: Number,
+        rate: Number,
+        decay: Number,
+    },
+    Export {
+        layer: u64,
+        w: Place,
+        b: Place,
+    },
+    Import {
+        layer: u64,
+        w: Place,
+        b: Place,
+    },
     /// The modes of the lane's thread, or of all workers of the pool that it is in.
     FloatStates,
     /// The lane is not needed any more; there is no reply.
@@ -81,10 +137,15 @@ pub(super) enum Request {
 pub(super) enum Reply {
     Done,
     /// A pass is through. It made so many heap allocations; none where the program does not count them.
-    Computed { allocations: Option<u64> },
+    Computed {
+        allocations: Option<u64>,
+    },
     /// None: it is.
     Unavailable(Option<String>),
-    Opened { threads: usize, description: String },
+    Opened {
+        threads: usize,
+        description: String,
+    },
     FloatStates(Vec<FloatState>),
     Failed(Complaint),
 }
@@ -133,9 +194,19 @@ impl Place {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Complaint {
-    Shape { what: String, expected: (usize, usize), found: (usize, usize) },
-    Layout { what: String, strides: Vec<isize> },
-    Threads { asked: usize, reason: String },
+    Shape {
+        what: String,
+        expected: (usize, usize),
+        found: (usize, usize),
+    },
+    Layout {
+        what: String,
+        strides: Vec<isize>,
+    },
+    Threads {
+        asked: usize,
+        reason: String,
+    },
     /// Any other, in its words.
     Other(String),
     Panic(String),

@@ -223,7 +223,9 @@ fn drawn(draw: &Draw<'_>, limits: [u32; 3]) -> Vec<Shape> {
 /// One number of all that shapes depend on (FNV-1a).
 fn mixed(draw: &Draw<'_>) -> u32 {
     let numbers = draw.run.to_le_bytes().into_iter().chain(draw.seed.to_le_bytes());
-    numbers.chain(draw.check.bytes()).fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    numbers
+        .chain(draw.check.bytes())
+        .fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 /// The seeds of a depth.
@@ -295,7 +297,8 @@ mod tests {
         assert_eq!(of(1, "a"), of(1, "a"));
         assert!(of(1, "a") != of(2, "a") && of(1, "a") != of(1, "b"));
         let many: Vec<Shape> = (0..200).flat_map(|run| of(run, "a")).collect();
-        let share = |fits: fn(&Shape) -> bool| many.iter().filter(|shape| fits(shape)).count() as f64 / many.len() as f64;
+        let share =
+            |fits: fn(&Shape) -> bool| many.iter().filter(|shape| fits(shape)).count() as f64 / many.len() as f64;
         // Each factor of two of a size has about as many as any other.
         assert!(share(|shape| shape.inputs > 300) > 0.2 && share(|shape| shape.inputs <= 4) > 0.05);
         assert!(share(|shape| shape.outputs > 130) > 0.2 && share(|shape| shape.batch > 210) > 0.2);

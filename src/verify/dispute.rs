@@ -158,7 +158,9 @@ mod tests {
         let suite = Suite { checks: vec!["c".into()], fixtures: vec![case.clone()], ..Suite::new(Depth::Quick) };
         let mut outcomes = Vec::new();
         for entry in entries {
-            scalars.iter().for_each(|&scalar| suite.run(&Host::ThisProcess, entry, scalar, &mut |outcome| outcomes.push(outcome)));
+            scalars.iter().for_each(|&scalar| {
+                suite.run(&Host::ThisProcess, entry, scalar, &mut |outcome| outcomes.push(outcome))
+            });
         }
         dispute(case, &outcomes)
     }

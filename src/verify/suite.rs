@@ -165,12 +165,7 @@ struct Trial<'a, T: Scalar> {
 
 impl<T: Scalar> Trial<'_, T> {
     /// One check on each thread count, up to the first failure.
-    fn outcome(
-        &mut self,
-        name: &str,
-        tier: Tier,
-        run: &(dyn Fn(&mut Probe<'_, T>) -> Result<()> + Sync),
-    ) -> Outcome {
+    fn outcome(&mut self, name: &str, tier: Tier, run: &(dyn Fn(&mut Probe<'_, T>) -> Result<()> + Sync)) -> Outcome {
         let mut outcome = Outcome::without_cases(name, Some(tier), self.entry, T::KIND, Status::Passed);
         if self.late >= MOST_LATE {
             let reason = format!("not run: {MOST_LATE} checks before it got no answer in time");

@@ -10,6 +10,10 @@ use std::process::ExitCode;
 use custom_backend::{Fused, Outer};
 use layerbench::{Entry, Registry};
 
+/// `verify` holds backends to what they declare of their allocations where somebody counts them.
+#[global_allocator]
+static ALLOCATOR: layerbench::Counting = layerbench::Counting;
+
 fn main() -> ExitCode {
     let mut registry = Registry::builtin();
     for entry in [Entry::both(Outer), Entry::f64(Fused)] {

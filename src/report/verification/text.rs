@@ -15,7 +15,10 @@ pub fn line(outcome: &Outcome, report: &Verification) -> String {
     if outcome.failed() {
         line += &format!("{:<11} repeat: {}\n", "", report.command(outcome));
         if let Some(whole) = report.whole_command(outcome) {
-            line += &format!("{:<11} alone it may pass, since it can depend on luck or on what ran before; all of it: {whole}\n", "");
+            line += &format!(
+                "{:<11} alone it may pass, since it can depend on luck or on what ran before; all of it: {whole}\n",
+                ""
+            );
         }
     }
     line

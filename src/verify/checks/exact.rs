@@ -313,7 +313,8 @@ fn freivalds<T: Scalar>(
 ) {
     for _ in 0..2 {
         let weights: Vec<i64> = (0..got.ncols()).map(|_| 2 * i64::from(random.next_u32() % 16) - 15).collect();
-        let sum = |row: ndarray::ArrayView1<'_, i32>| row.iter().zip(&weights).map(|(&b, &r)| i64::from(b) * r).sum::<i64>();
+        let sum =
+            |row: ndarray::ArrayView1<'_, i32>| row.iter().zip(&weights).map(|(&b, &r)| i64::from(b) * r).sum::<i64>();
         let of_b: Vec<i64> = b.rows().into_iter().map(sum).collect();
         let total: i64 = weights.iter().sum();
         let expected = Array2::from_shape_fn((got.nrows(), 1), |(i, _)| {

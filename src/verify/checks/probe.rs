@@ -52,7 +52,17 @@ impl<'a, T: Scalar> Probe<'a, T> {
         check: &'a str,
         suite: &'a Suite,
     ) -> Self {
-        Probe { entry, remote, threads, all_threads, check, suite, shape: None, seed: None, findings: Findings::default() }
+        Probe {
+            entry,
+            remote,
+            threads,
+            all_threads,
+            check,
+            suite,
+            shape: None,
+            seed: None,
+            findings: Findings::default(),
+        }
     }
 
     /// The backend.

@@ -15,7 +15,7 @@ use crate::layer::{Activation, Engine};
 use crate::network::in_run;
 use crate::remote::{Process, Remote};
 use crate::scalar::Scalar;
-use crate::verify::cases::Shape;
+use crate::verify::cases::{Depth, Shape};
 use crate::verify::compare::Comparison;
 use crate::verify::trial::Trial;
 
@@ -132,7 +132,9 @@ pub(super) fn used<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
         probe.skip(NO_PROCESS);
         return Ok(());
     };
-    let (threads, parallel) = (probe.threads(), probe.entry().profile().parallel);
+    let threads = probe.threads();
+    // Where time matters, small counts stand for all.
+    let has_another = probe.entry().profile().parallel && (probe.depth() > Depth::Quick || threads.get() <= 2);
     probe.once(|probe| {
         let mut found = Comparison::default();
         let engine = probe.open()?;
@@ -141,7 +143,7 @@ pub(super) fn used<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
         };
         hold_count(engine.as_ref(), process, &format!("an engine of {threads}"), &mut found)?;
         drop(engine);
-        if parallel {
+        if has_another {
             let two = NonZeroUsize::MIN.saturating_add(1);
             let other = if threads == NonZeroUsize::MIN { two } else { NonZeroUsize::MIN };
             // Only now is the first engine gone in the child too.

@@ -39,7 +39,7 @@ impl Whole {
             Array2::from_shape_simple_fn(dim, || {
                 let random = random.next_u32();
                 let size = f64::from(2 * ((random >> 1) % pairs) + 1);
-                if random % 2 == 0 { size } else { -size }
+                if random.is_multiple_of(2) { size } else { -size }
             })
         };
         let (w, b, x, dz) = (odd((outputs, inputs)), odd((outputs, 1)), odd((inputs, batch)), odd((outputs, batch)));

@@ -164,7 +164,7 @@ fn packed<T: Scalar>(matrix: &ArrayView2<'_, T>) -> Array2<T> {
     let buffer = || BUFFER.lock().unwrap_or_else(PoisonError::into_inner);
     *buffer() = matrix.iter().map(|element| element.widen()).collect();
     // Other work comes first.
-    std::thread::sleep(Duration::from_micros(300));
+    std::thread::sleep(Duration::from_millis(2));
     let (buffer, columns) = (buffer(), matrix.ncols());
     Array2::from_shape_fn(matrix.dim(), |(i, j)| T::of(buffer[(i * columns + j) % buffer.len().max(1)]))
 }

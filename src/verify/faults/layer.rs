@@ -261,7 +261,7 @@ impl<T: Scalar> Layer<T> for FaultyLayer<T> {
             *z += self.bias(params.b, at);
         }
         match bug {
-            Bug::SeventhCall if self.calls % 7 == 0 => {
+            Bug::SeventhCall if self.calls.is_multiple_of(7) => {
                 z.mapv_inplace(|z| z * (T::one() + T::of(1000.0) * T::epsilon()));
             }
             Bug::EndsAlike => copy_alike(a_prev, &mut z),
