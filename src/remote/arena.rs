@@ -6,10 +6,17 @@ use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
 
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, ShapeBuilder};
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mprotect, munmap};
 
 use super::protocol::Place;
 use crate::scalar::Scalar;
+
+/// What may be done with memory.
+#[derive(Clone, Copy)]
+pub(super) enum Access {
+    Read,
+    Write,
+}
 
 /// A mapping of shared memory, aligned to a page.
 pub(super) struct Arena {
@@ -99,6 +106,17 @@ impl Arena {
         let mut view = view.map_err(|e| e.to_string())?;
         reverse(place, |axis| view.invert_axis(axis));
         Ok(view)
+    }
+
+    /// Makes its first bytes, whole pages, writable or not. Who writes to them all the same is ended by a signal.
+    pub fn protect(&self, bytes: usize, access: Access) -> io::Result<()> {
+        let bytes = bytes.min(self.bytes);
+        let flags = match access {
+            Access::Read => MprotectFlags::READ,
+            Access::Write => MprotectFlags::READ | MprotectFlags::WRITE,
+        };
+        // SAFETY: the pages are of this mapping; views that are made of them while they are read-only are of inputs.
+        Ok(unsafe { mprotect(self.base.as_ptr().cast(), bytes, flags)? })
     }
 
     fn at<T>(&self, place: &Place) -> *mut T {

@@ -190,6 +190,7 @@ impl<T: Scalar> Engine<T> for RemoteEngine {
         let hold = Hold { connection: Arc::clone(connection), number: connection.number() };
         connection.with_lane(|lane| {
             let x = lane.layout.put("X", x.view());
+            lane.layout.begin_outputs();
             connection.call(lane, Request::Bind { engine: *engine, layer: hold.number, spec, x })?;
             lane.layout.expect_untouched()
         })?;
@@ -234,6 +235,7 @@ impl<T: Scalar> Layer<T> for RemoteLayer {
         connection.with_lane(|lane| {
             let put = &mut lane.layout;
             let (w, b, a_prev) = (put.put("W", params.w), put.put("b", params.b), put.put("A_prev", a_prev));
+            put.begin_outputs();
             let (z_place, a_place) = (put.put("Z", z.view()), put.put("A", a.view()));
             connection.call(lane, Request::Forward { layer: *layer, w, b, a_prev, z: z_place, a: a_place })?;
             lane.layout.take(&z_place, z);
@@ -259,6 +261,7 @@ impl<T: Scalar> Layer<T> for RemoteLayer {
             let put = &mut lane.layout;
             let (w, b, a_prev) = (put.put("W", params.w), put.put("b", params.b), put.put("A_prev", a_prev));
             let (z, upstream) = (put.put("Z", z), put.put(if is_da { "dA" } else { "dZ" }, upstream));
+            put.begin_outputs();
             let (dw_place, db_place) = (put.put("dW", dw.view()), put.put("db", db.view()));
             let da_place = da_prev.as_ref().map(|da_prev| put.put("dA_prev", da_prev.view()));
             let request = Request::Backward {
@@ -308,6 +311,7 @@ impl<T: Scalar> BoundLayer<T> for RemoteLayer {
         let (upstream, is_da) = parts(upstream);
         connection.with_lane(|lane| {
             let (z, upstream) = (lane.layout.put("Z", z), lane.layout.put(if is_da { "dA" } else { "dZ" }, upstream));
+            lane.layout.begin_outputs();
             let request = Request::Descend {
                 layer: *layer,
                 z,
@@ -337,6 +341,7 @@ impl<T: Scalar> BoundLayer<T> for RemoteLayer {
         let Hold { connection, number: layer } = &self.0;
         connection.with_lane(|lane| {
             let (w, b) = (lane.layout.put("W", params.w), lane.layout.put("b", params.b));
+            lane.layout.begin_outputs();
             connection.call(lane, Request::Import { layer: *layer, w, b })?;
             lane.layout.expect_untouched()
         })

@@ -155,7 +155,7 @@ impl Connection {
         for (_, lane) in locked(&self.lanes).drain() {
             let mut lane = locked(&lane);
             locked(&self.listening.replies).remove(&lane.number);
-            let _ = self.say(lane.number, Request::End);
+            let _ = self.say(&lane, Request::End);
             locked(&self.spare).push((lane.arena.take(), std::mem::take(&mut lane.layout)));
         }
     }
@@ -243,7 +243,7 @@ impl Connection {
 
     fn ask_on(&self, lane: &Lane, request: Request) -> Result<Reply> {
         // A child that is gone is seen below, with the reason.
-        let _ = self.say(lane.number, request);
+        let _ = self.say(lane, request);
         let mut patience = Patience::of(self.limit);
         loop {
             let Some(slice) = patience.slice() else {
@@ -265,9 +265,10 @@ impl Connection {
         }
     }
 
-    fn say(&self, lane: u32, request: Request) -> std::io::Result<()> {
+    fn say(&self, lane: &Lane, request: Request) -> std::io::Result<()> {
         let dropped = std::mem::take(&mut *locked(&self.dropped));
-        locked(&self.speaker).send(&Asked { lane, dropped, request })
+        let (lane, read_only) = (lane.number, lane.layout.inputs());
+        locked(&self.speaker).send(&Asked { lane, dropped, read_only, request })
     }
 
     fn why_lost(&self) -> Error {

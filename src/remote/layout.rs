@@ -2,6 +2,8 @@
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
+use rustix::param::page_size;
+
 use super::arena::Arena;
 use super::protocol::Place;
 use crate::error::{Error, Result};
@@ -23,6 +25,8 @@ pub(super) struct Layout {
     after: Vec<u8>,
     /// Each with its first byte and the one behind its last.
     places: Vec<(&'static str, usize, usize)>,
+    /// Bytes of the inputs, whole pages.
+    inputs: usize,
 }
 
 impl Layout {
@@ -30,6 +34,7 @@ impl Layout {
     pub fn clear(&mut self) {
         self.before.clear();
         self.places.clear();
+        self.inputs = 0;
     }
 
     /// A matrix with its elements as they are, be it an input or an output.
@@ -64,6 +69,19 @@ impl Layout {
         }
         self.places.push((what, start, end - MARGIN));
         place
+    }
+
+    /// Whatever was put until now is an input: it is read-only in the child.
+    pub fn begin_outputs(&mut self) {
+        self.inputs = self.before.len().next_multiple_of(page_size());
+        let from = self.before.len();
+        self.before.resize(self.inputs, 0);
+        self.before[from..].as_chunks_mut::<8>().0.fill(AROUND);
+    }
+
+    /// The bytes that the inputs take.
+    pub fn inputs(&self) -> usize {
+        self.inputs
     }
 
     /// The bytes that the arena must have.

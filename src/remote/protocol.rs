@@ -40,6 +40,8 @@ pub(super) struct Asked {
     pub lane: u32,
     /// What the parent has dropped since.
     pub dropped: Vec<u64>,
+    /// So many bytes of the arena, from its start, may not be written while the request is served.
+    pub read_only: usize,
     pub request: Request,
 }
 

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::arena::Arena;
+use super::arena::{Access, Arena};
 use super::protocol::{Answered, Asked, Complaint, First, FirstWord, Reply, Request, Subject};
 use crate::allocator::Counting;
 use crate::backend::{Entry, Registry};
@@ -95,7 +95,7 @@ fn serve_as<T: Scalar>(registry: &Registry, subject: &Subject, mut channel: Chan
             let (sender, requests) = self::channel();
             let server = Arc::clone(&server);
             let thread = std::thread::Builder::new().spawn(move || {
-                let mut lane = Lane { number: lane, requests, server, arena: None };
+                let mut lane = Lane { number: lane, requests, server, arena: None, protected: 0 };
                 lane.serve_until(&mut |_| false);
             });
             if let Err(error) = thread {
@@ -117,13 +117,15 @@ struct Lane<T: Scalar> {
     requests: Receiver<Asked>,
     server: Arc<Server<T>>,
     arena: Option<Arena>,
+    /// Bytes of it that are read-only.
+    protected: usize,
 }
 
 impl<T: Scalar> Lane<T> {
     /// Serves requests up to the first that `is_last`; without an answer to that one.
     fn serve_until(&mut self, is_last: &mut dyn FnMut(&Request) -> bool) {
-        while let Ok(Asked { dropped, request, .. }) = self.requests.recv() {
-            let reply = match self.drop_all(&dropped) {
+        while let Ok(Asked { dropped, read_only, request, .. }) = self.requests.recv() {
+            let reply = match self.drop_all(&dropped).and_then(|()| Ok(self.protect(read_only)?)) {
                 Err(complaint) => Some(Reply::Failed(complaint)),
                 Ok(()) if is_last(&request) => return,
                 Ok(()) => match request {
@@ -141,6 +143,19 @@ impl<T: Scalar> Lane<T> {
     fn say(&self, reply: Reply) {
         // A parent that is gone ends this process.
         let _ = locked(&self.server.speaker).send(&Answered { lane: self.number, reply });
+    }
+
+    /// Inputs of a layer are not to be written, and whoever does is ended by a signal.
+    fn protect(&mut self, read_only: usize) -> Result<()> {
+        let Some(arena) = self.arena.as_ref().filter(|_| self.protected != read_only) else { return Ok(()) };
+        let protect = |bytes, access| {
+            let failed = |source| Error::Io { action: "protect", path: "shared memory".into(), source };
+            arena.protect(bytes, access).map_err(failed)
+        };
+        protect(self.protected, Access::Write)?;
+        protect(read_only, Access::Read)?;
+        self.protected = read_only;
+        Ok(())
     }
 
     fn drop_all(&self, numbers: &[u64]) -> std::result::Result<(), Complaint> {
@@ -191,7 +206,7 @@ impl<T: Scalar> Lane<T> {
         let entry = || self.server.entry.as_ref().map_err(|message| Error::Told(message.clone()));
         match request {
             Request::Arena { path, bytes } => {
-                self.arena = None;
+                (self.arena, self.protected) = (None, 0);
                 self.arena =
                     Some(Arena::open(&path, bytes).map_err(|source| Error::Io { action: "map", path, source })?);
             }
