@@ -336,7 +336,7 @@ const LARGEST_INTEGER: f64 = (1_u64 << 40) as f64;
 /// Multiply-adds from which on a reference is kept for the next thread count.
 const WORTH_KEEPING: usize = 1 << 18;
 /// Elements of what is kept, in all.
-const MOST_KEPT: usize = 1 << 24;
+const MOST_KEPT: usize = 1 << 23;
 
 fn scalars<T: Scalar>(integers: &Array2<i32>) -> Array2<T> {
     integers.mapv(|i| T::of(f64::from(i)))
