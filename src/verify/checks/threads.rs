@@ -135,12 +135,15 @@ pub(super) fn used<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let threads = probe.threads();
     // Where time matters, small counts stand for all.
     let has_another = probe.entry().profile().parallel && (probe.depth() > Depth::Quick || threads.get() <= 2);
-    probe.once(|probe| {
+    let engine = probe.open()?;
+    let Some(process) = remote.process(threads).filter(|process| !process.threads().is_empty()) else {
+        probe.skip("the system does not tell what the threads of a process do");
+        return Ok(());
+    };
+    // Where nothing is compared after all.
+    probe.skip("no product here takes long enough for its threads to be seen");
+    probe.once(|_| {
         let mut found = Comparison::default();
-        let engine = probe.open()?;
-        let Some(process) = remote.process(threads).filter(|process| !process.threads().is_empty()) else {
-            return Ok(found);
-        };
         hold_count(engine.as_ref(), process, &format!("an engine of {threads}"), &mut found)?;
         drop(engine);
         if has_another {
