@@ -100,6 +100,8 @@ pub enum Table {
     Little,
     /// Long sums along each axis.
     Long,
+    /// So large that work is shared out among threads, along each axis.
+    SharedOut,
     /// The cube of 0 to 17 (a sample of it, but for the first seed of [`Depth::Full`]), and the sizes around powers of two on each axis.
     Exact,
     /// The layers of the suite's workloads at their batches.
@@ -136,6 +138,8 @@ const LITTLE: [Shape; 6] = [
 
 const LONG: [Shape; 3] = [Shape::new(3, 12288, 5), Shape::new(3, 5, 4096), Shape::new(2049, 3, 5)];
 
+const SHARED_OUT: [Shape; 2] = [Shape::new(24, 3000, 40), Shape::new(16, 40, 3500)];
+
 const EMPTY: [Shape; 5] =
     [Shape::new(4, 0, 5), Shape::new(4, 3, 0), Shape::new(0, 3, 5), Shape::new(0, 0, 0), Shape::new(4, 0, 0)];
 
@@ -168,6 +172,7 @@ impl Table {
             Table::Ordinary => ORDINARY.to_vec(),
             Table::Little => LITTLE.to_vec(),
             Table::Long => LONG.to_vec(),
+            Table::SharedOut => SHARED_OUT.to_vec(),
             Table::Workload => layers(draw.workloads),
             Table::Drawn => drawn(draw, [22, 24, 27]),
             Table::DrawnLittle => drawn(draw, [17, 19, 22]),

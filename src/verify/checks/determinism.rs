@@ -23,8 +23,6 @@ const AT_ONCE: [Shape; 8] = [
     Shape::new(20, 130, 17),
     Shape::new(8, 8, 8),
 ];
-/// So large that work is shared out among threads, along each axis: sums whose parts come together in the order of their arrival differ.
-const SHARED_OUT: [Shape; 2] = [Shape::new(24, 3000, 40), Shape::new(16, 40, 3500)];
 /// How often each caller does its part.
 const TIMES: usize = 2;
 
@@ -44,10 +42,10 @@ fn hold<T: Scalar>(found: &mut Comparison, when: &str, got: &Trial<T>, expected:
 pub(super) fn repeated<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let engine = probe.open()?;
     let (entry, threads) = (probe.entry().clone(), probe.threads());
-    let shapes = [probe.shapes(&[Table::Ordinary], 1), SHARED_OUT.to_vec()].concat();
-    probe.each_of(&shapes, |shape, seed| {
+    probe.each(&[Table::Ordinary, Table::SharedOut], |shape, seed| {
         let mut found = Comparison::default();
         let first = outputs_of(engine.as_ref(), shape, seed)?;
+        // Parts of a sum that are added as they arrive seldom come in another order.
         for _ in 0..if shape.work() > 1 << 20 { 6 } else { 3 } {
             hold(&mut found, "of a new layer", &outputs_of(engine.as_ref(), shape, seed)?, &first);
         }

@@ -28,6 +28,8 @@ const APART: Duration = Duration::from_micros(300);
 const SIZES: [usize; 4] = [160, 320, 640, 1024];
 /// Passes of one size, at the most, until there are enough.
 const PASSES: usize = 6;
+/// Passes of the smallest before anything is seen.
+const WARM_UP: usize = 30;
 /// How often a verdict of guilty is looked into again.
 const TRIES: usize = 5;
 
@@ -57,8 +59,10 @@ fn work_of<T: Scalar>(engine: &dyn Engine<T>, process: Process, size: usize) -> 
     let mut layer = engine.plan(trial.spec)?;
     let mut counts = Vec::new();
     in_run(engine, || {
-        // Threads are started and memory is touched for the first time.
-        trial.forward_inside(layer.as_mut())?;
+        // Threads are started and memory is touched for the first time; and a backend may take more of them once a layer is called often.
+        for _ in 0..if size == SIZES[0] { WARM_UP } else { 1 } {
+            trial.forward_inside(layer.as_mut())?;
+        }
         for pass in 0..PASSES {
             let has_ended = AtomicBool::new(false);
             let (outcome, seen) = std::thread::scope(|scope| {
