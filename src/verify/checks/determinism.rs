@@ -102,8 +102,8 @@ pub(super) fn processes<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     })
 }
 
-/// Several engines at the same time, each opened in its own thread: each with a layer of its own and in another order of passes; where there
-/// is time, all with the same one too.
+/// Several engines at the same time, each opened in its own thread: each with a layer of its own and in another order of passes;
+/// where there is time, all with the same one too.
 pub(super) fn concurrent<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let (entry, threads) = (probe.entry().clone(), probe.threads());
     let quick = probe.depth() == Depth::Quick;

@@ -203,7 +203,8 @@ fn hold_scaled<T: Scalar>(
 /// Where a library may choose other kernels, and another number of threads: 2^20 multiply-adds.
 const LARGE: Shape = Shape::new(128, 128, 64);
 
-/// In the calling thread, and in each worker of a rayon pool that the engine runs in: after each pass, small and large, and after a refusal.
+/// In the calling thread, and in each worker of a rayon pool that the engine runs in: after each pass, small and large, and after
+/// a refusal.
 pub(super) fn float_state<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let (entry, threads, float_states) = (probe.entry().clone(), probe.threads(), probe.float_states());
     let mut shapes = probe.shapes(&[Table::Little], 1);

@@ -1,9 +1,10 @@
 //! Threads as the system sees them: how many work, and whether they rest when there is nothing to do. All of it needs a process of the
 //! backend's own, which is looked at from outside.
 //!
-//! Processor times of this machine's threads come late and coarse, and other programs take their share. So nothing here is measured against
-//! a clock: a thread works in a moment in which it runs or waits for a core, and what counts is how many do so at the same time, in most of
-//! many moments. Whoever waits for others (a caller whose pool computes) is not among them. A failure must show in every one of several tries.
+//! Processor times of threads come late and coarse, threads may live for one product only, and other programs take their share. So
+//! nothing here is measured against a clock: a thread works in a moment in which it runs or waits for a core, and what counts is how
+//! many do so at the same time, in most of many moments. Whoever waits for others (a caller whose pool computes) is not among them.
+//! A failure must show in every one of several tries.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
