@@ -9,14 +9,14 @@ use layerbench::child::Program;
 use layerbench::verify::cases::{Depth, Shape};
 use layerbench::verify::checks::{self, Tier};
 use layerbench::verify::conformance::{Conformance, assert_conforms_in};
-use layerbench::verify::{Host, Status, Suite};
+use layerbench::verify::{Status, Suite, Venue};
 use layerbench::{Entry, Error, Registry};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 /// Children of the program, which has the built-in backends too.
-fn host() -> Host {
-    Host::children_of(Program::at(env!("CARGO_BIN_EXE_layerbench")))
+fn host() -> Venue {
+    Venue::children_of(Program::at(env!("CARGO_BIN_EXE_layerbench")))
 }
 
 fn assert_conforms_to(entry: &Entry, suite: &Suite) -> Conformance {
@@ -79,7 +79,7 @@ fn shapes_at_random() {
                     ..Suite::new(Depth::Quick)
                 };
                 // Each check once in each scalar type.
-                let conformance = assert_conforms_in(&Host::ThisProcess, entry, &suite);
+                let conformance = assert_conforms_in(&Venue::ThisProcess, entry, &suite);
                 prop_assert_eq!(conformance.executed, 2 * chosen.len());
             }
             Ok(())

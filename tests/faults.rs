@@ -7,11 +7,11 @@ use layerbench::child::Program;
 use layerbench::verify::cases::Depth;
 use layerbench::verify::conformance::assert_conforms_in;
 use layerbench::verify::faults::{catalogue, chatty, control};
-use layerbench::verify::{Host, Suite, checks};
+use layerbench::verify::{Suite, Venue, checks};
 
 /// Children of the program, which has the catalogue's backends too.
-fn host() -> Host {
-    Host::children_of(Program::at(env!("CARGO_BIN_EXE_layerbench")))
+fn venue() -> Venue {
+    Venue::children_of(Program::at(env!("CARGO_BIN_EXE_layerbench")))
 }
 
 #[test]
@@ -23,7 +23,7 @@ fn every_fault_is_caught_by_every_check_that_it_names() {
             scope.spawn(|| {
                 loop {
                     let Some(fault) = faults.lock().expect("no panic before").pop_front() else { return };
-                    let caught = fault.caught(&host(), fault.caught_by);
+                    let caught = fault.caught(&venue(), fault.caught_by);
                     let not_by = fault.caught_by.iter().filter(|check| !caught.iter().any(|name| name == *check));
                     let not_by = not_by.map(|check| format!("{} is not caught by {check}", fault.name));
                     missed.lock().expect("as above").extend(not_by);
@@ -37,14 +37,14 @@ fn every_fault_is_caught_by_every_check_that_it_names() {
 
 #[test]
 fn the_same_code_without_a_fault_raises_no_alarm() {
-    assert_conforms_in(&host(), &control(), &Suite::new(Depth::Normal));
+    assert_conforms_in(&venue(), &control(), &Suite::new(Depth::Normal));
 }
 
 /// What a backend prints, in bulk and past the standard library, is in nobody's way.
 #[test]
 fn printing_is_no_fault() {
     let suite = Suite { fixtures: Vec::new(), ..Suite::new(Depth::Quick) };
-    assert_conforms_in(&host(), &chatty(), &suite);
+    assert_conforms_in(&venue(), &chatty(), &suite);
 }
 
 #[test]

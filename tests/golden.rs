@@ -10,7 +10,7 @@ use layerbench::verify::cases::Depth;
 use layerbench::verify::checks::Tier;
 use layerbench::verify::fixture::{embedded, parse};
 use layerbench::verify::golden::Case;
-use layerbench::verify::{Host, Outcome, Status, Suite};
+use layerbench::verify::{Outcome, Status, Suite, Venue};
 use layerbench::{Entry, Registry, ScalarKind};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -22,7 +22,7 @@ fn outcomes(entry: &Entry, scalar: ScalarKind, cores: usize, cases: &[Case]) -> 
     let _turn = common::alone();
     let mut all = Vec::new();
     let suite = Suite { tiers: vec![Tier::T2], threads, fixtures: cases.to_vec(), ..Suite::new(Depth::Quick) };
-    suite.run(&Host::ThisProcess, entry, scalar, &mut |outcome| all.push(outcome));
+    suite.run(&Venue::ThisProcess, entry, scalar, &mut |outcome| all.push(outcome));
     all
 }
 

@@ -11,12 +11,14 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
+use layerbench::child::Program;
 use layerbench::compare::difference::{Verdict, differences, noise};
 use layerbench::compare::{Kind, Results};
 use layerbench::measure::engine::{Event, FEWEST_ROUNDS, Measurer, Settings};
 use layerbench::measure::record::{Child, Outcome, Record};
-use layerbench::measure::{Filter, cells, journal};
+use layerbench::measure::{Filter, Suites, cells, journal};
 use layerbench::network::NumpyRandom;
+use layerbench::verify::Venue;
 use layerbench::workload::Workload;
 use layerbench::{Registry, report};
 use predicates::prelude::*;
@@ -286,10 +288,12 @@ fn a_stopped_run_keeps_whole_rounds() {
     let cells = cells(&Registry::builtin(), &Workload::embedded(), &filter, NonZeroUsize::MIN);
     let children: Vec<_> = cells.into_iter().map(|cell| (cell, Child::First)).collect();
     assert_eq!(children.len(), 2);
+    let program = Program::at(assert_cmd::cargo::cargo_bin!("layerbench"));
     for (rounds_before, kept) in [(FEWEST_ROUNDS, true), (FEWEST_ROUNDS - 1, false)] {
         let stop = Arc::new(AtomicBool::new(false));
         let mut measurer = Measurer::new(Settings {
-            program: assert_cmd::cargo::cargo_bin!("layerbench").to_owned(),
+            judge: Arc::new(Suites::new(&Registry::builtin(), Venue::children_of(program.clone()))),
+            program: program.clone(),
             rounds: 100,
             sample: Duration::from_millis(1),
             timeout: Duration::from_secs(60),

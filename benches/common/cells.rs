@@ -12,7 +12,7 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput};
 use layerbench::child::Program;
 use layerbench::measure::{Job, QUIET_LIMIT, wait_until_quiet};
-use layerbench::verify::{Host, expect_verified, fixture};
+use layerbench::verify::{Venue, expect_verified, fixture};
 use layerbench::workload::{Phase, Workload};
 use layerbench::{Entry, Registry, Scalar, ScalarKind};
 
@@ -125,7 +125,7 @@ impl Cells {
         threads: NonZeroUsize,
     ) -> anyhow::Result<Job<T>> {
         let verdict = self.verdicts.entry((entry.name().into(), T::KIND)).or_insert_with(|| {
-            let host = Host::children_of(Program::at(env!("CARGO_BIN_EXE_layerbench")));
+            let host = Venue::children_of(Program::at(env!("CARGO_BIN_EXE_layerbench")));
             expect_verified(entry, T::KIND, &thread_counts(entry), &fixture::embedded(), &host)
                 .map_err(|e| e.to_string())
         });

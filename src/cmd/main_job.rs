@@ -19,7 +19,7 @@ use crate::measure::{Filter, Suites, cells};
 use crate::report::Screen;
 use crate::scalar::ScalarKind;
 use crate::text::{visible, visible_lines};
-use crate::verify::{Host, Outcome, Status, fixture, verify};
+use crate::verify::{Outcome, Status, Venue, fixture, verify};
 use crate::workload::{Phase, Workload};
 use crate::{doctor, report};
 
@@ -41,9 +41,9 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
     let found = doctor::examine(None, &mut |_| {});
     write!(out, "{}", report::doctor_in_short(&found, args.scalar))?;
     out.flush()?;
-    let host = Host::children_of(program()?);
-    let judge = Arc::new(Suites::new(registry, host.clone()));
-    let (good, verdict) = verified(&entries, registry, (&host, &judge), args, out)?;
+    let venue = Venue::children_of(program()?);
+    let judge = Arc::new(Suites::new(registry, venue.clone()));
+    let (good, verdict) = verified(&entries, registry, (&venue, &judge), args, out)?;
     if good.is_empty() {
         if verdict == Verdict::Fine {
             bail!("no backend is available in {}", args.scalar);
@@ -130,7 +130,7 @@ fn pattern(phase: Phase) -> Regex {
 fn verified<'a>(
     entries: &[&'a Entry],
     registry: &Registry,
-    (host, judge): (&Host, &Suites),
+    (venue, judge): (&Venue, &Suites),
     args: &Args,
     out: &mut dyn Write,
 ) -> anyhow::Result<(Vec<&'a Entry>, Verdict)> {
@@ -140,7 +140,7 @@ fn verified<'a>(
     for &entry in entries {
         let counts = entry.thread_counts(cores());
         let mut outcomes: Vec<Outcome> = Vec::new();
-        verify(entry, args.scalar, &counts, &cases, host, &mut |outcome| outcomes.push(outcome));
+        verify(entry, args.scalar, &counts, &cases, venue, &mut |outcome| outcomes.push(outcome));
         let passed = outcomes.iter().filter(|outcome| outcome.status == Status::Passed).count();
         let failures: Vec<_> = outcomes.iter().filter(|outcome| outcome.failed()).collect();
         let name = visible(entry.name());

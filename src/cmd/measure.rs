@@ -185,7 +185,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
         let machine = Machine::new(node.clone(), found.machine, found.roofline);
         keep(vec![Record::Machine(machine.clone())])?;
         let settings = Settings {
-            judge: Arc::new(Suites::new(registry, verify::Host::children_of(program()?))),
+            judge: Arc::new(Suites::new(registry, verify::Venue::children_of(program()?))),
             program: program()?,
             rounds: args.rounds.into(),
             sample: Duration::from_millis(args.sample_ms),

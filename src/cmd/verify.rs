@@ -20,7 +20,7 @@ use crate::text::{shell_option, visible};
 use crate::verify::cases::{Depth, Shape};
 use crate::verify::checks::Tier;
 use crate::verify::dispute::dispute;
-use crate::verify::{Host, Outcome, Status, Suite, faults, fixture, golden};
+use crate::verify::{Outcome, Status, Suite, Venue, faults, fixture, golden};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -87,7 +87,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     if args.faults {
         return fault_table(out);
     }
-    let host = Host::Children { program: program()?, limit: args.timeout };
+    let venue = Venue::Children { program: program()?, limit: args.timeout };
     let entries = chosen(registry, &args.backends)?;
     let missing = missing(args, registry)?;
     args.threads.iter().try_for_each(|&threads| expect_sane_threads(threads))?;
@@ -128,7 +128,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     };
     for entry in entries {
         for &scalar in ScalarKind::ALL.iter().filter(|&&scalar| args.scalar.is_none_or(|only| only == scalar)) {
-            suite.run(&host, entry, scalar, &mut |mut outcome| {
+            suite.run(&venue, entry, scalar, &mut |mut outcome| {
                 if args.required.iter().any(|name| name == entry.name()) {
                     require(&mut outcome);
                 }
@@ -182,13 +182,13 @@ fn write_whole(
 
 /// A line for each fault, then the checks that alone catch some.
 fn fault_table(out: &mut dyn Write) -> anyhow::Result<Verdict> {
-    let host = Host::children_of(program()?);
+    let venue = Venue::children_of(program()?);
     let mut verdict = Verdict::Fine;
     let mut only = BTreeMap::<String, Vec<&str>>::new();
     writeln!(out, "{:<32} {:<9} {:<6} caught by (named in advance: *)", "fault", "site", "caught")?;
     let faults = faults::catalogue();
     for fault in &faults {
-        let caught = fault.caught(&host, &[]);
+        let caught = fault.caught(&venue, &[]);
         let missed: Vec<_> = fault.caught_by.iter().filter(|name| !caught.iter().any(|c| c == *name)).collect();
         let star =
             |name: &String| if fault.caught_by.contains(&name.as_str()) { format!("*{name}") } else { name.clone() };
@@ -210,7 +210,7 @@ fn fault_table(out: &mut dyn Write) -> anyhow::Result<Verdict> {
     let mut alarms = 0;
     for scalar in ScalarKind::ALL {
         Suite::new(Depth::Quick)
-            .run(&host, &faults::control(), scalar, &mut |outcome| alarms += usize::from(outcome.failed()));
+            .run(&venue, &faults::control(), scalar, &mut |outcome| alarms += usize::from(outcome.failed()));
     }
     writeln!(out, "\n{} faults; the same code without one: {alarms} alarms", faults.len())?;
     Ok(if alarms == 0 { verdict } else { Verdict::Incorrect })

@@ -21,7 +21,7 @@ use crate::layer::{Activation, Engine};
 use crate::scalar::{Scalar, ScalarKind};
 use crate::verify::cases::Shape;
 use crate::verify::trial::{Kind, Trial};
-use crate::verify::{Host, expect_verified, fixture};
+use crate::verify::{Venue, expect_verified, fixture};
 
 /// The layers of the reference workload that have work, and two square ones.
 const SHAPES: [Shape; 4] =
@@ -43,7 +43,7 @@ pub fn bench_layers(criterion: &mut Criterion, entry: &Entry) {
 
 fn bench_as<T: Scalar>(criterion: &mut Criterion, entry: &Entry) {
     let counts = entry.thread_counts(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
-    expect_verified(entry, T::KIND, &counts, &fixture::embedded(), &Host::ThisProcess)
+    expect_verified(entry, T::KIND, &counts, &fixture::embedded(), &Venue::ThisProcess)
         .unwrap_or_else(|error| panic!("{error}"));
     for &threads in &counts {
         let engine = entry.open::<T>(threads).unwrap_or_else(|error| panic!("{error}"));

@@ -13,7 +13,7 @@ use crate::layer::{Backend, LayerSpec};
 use crate::remote::Remote;
 use crate::scalar::{Scalar, ScalarKind};
 use crate::verify::cases::Depth;
-use crate::verify::{Host, Outcome, Status, Suite, fixture, verify};
+use crate::verify::{Outcome, Status, Suite, Venue, fixture, verify};
 use crate::workload::Workload;
 
 /// Says whether what a cell times is right.
@@ -29,12 +29,15 @@ pub trait Judge: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub struct Suites {
     entries: Vec<Entry>,
-    host: Host,
+    venue: Venue,
     /// Backends, each in a scalar type on so many threads, under the quick suite.
     backends: Mutex<Vec<(Subject, Result<(), Failure>)>>,
     /// The same at the layers of a workload.
-    workloads: Mutex<Vec<(Subject, Workload, Result<f64, Failure>)>>,
+    workloads: Mutex<Vec<AtWorkload>>,
 }
+
+/// A verdict on what computes, at the layers of a workload.
+type AtWorkload = (Subject, Workload, Result<f64, Failure>);
 
 /// What computes.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,9 +49,9 @@ struct Subject {
 
 impl Suites {
     /// For the backends of `registry`.
-    pub fn new(registry: &Registry, host: Host) -> Self {
+    pub fn new(registry: &Registry, venue: Venue) -> Self {
         let (backends, workloads) = (Mutex::default(), Mutex::default());
-        Suites { entries: registry.entries().to_vec(), host, backends, workloads }
+        Suites { entries: registry.entries().to_vec(), venue, backends, workloads }
     }
 
     /// Notes that the quick suite was passed by a backend elsewhere.
@@ -83,14 +86,14 @@ impl Suites {
             ScalarKind::F64 => self.open::<f64>(entry, threads)?,
         }
         let mut outcomes = Vec::new();
-        verify(entry, scalar, &[threads], &fixture::embedded(), &self.host, &mut |outcome| outcomes.push(outcome));
+        verify(entry, scalar, &[threads], &fixture::embedded(), &self.venue, &mut |outcome| outcomes.push(outcome));
         self.all_passed(&outcomes).map(drop)
     }
 
     fn open<T: Scalar>(&self, entry: &Entry, threads: NonZeroUsize) -> Result<(), Failure> {
-        let opened = match &self.host {
-            Host::Children { program, limit } => Remote::<T>::new(program, entry, *limit).open(threads),
-            Host::ThisProcess => entry.open::<T>(threads),
+        let opened = match &self.venue {
+            Venue::Children { program, limit } => Remote::<T>::new(program, entry, *limit).open(threads),
+            Venue::ThisProcess => entry.open::<T>(threads),
         };
         opened.map(drop).map_err(|error| {
             let cause = match &error {
@@ -103,7 +106,7 @@ impl Suites {
     }
 
     fn workload(&self, subject: &Subject, workload: &Workload) -> Result<f64, Failure> {
-        let is_it = |(known, at, _): &&(Subject, Workload, _)| known == subject && at == workload;
+        let is_it = |(known, at, _): &&AtWorkload| known == subject && at == workload;
         let known = self.workloads.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((.., verdict)) = known.iter().find(is_it) {
             return verdict.clone();
@@ -118,7 +121,7 @@ impl Suites {
                 ..Suite::new(Depth::Normal)
             };
             let mut outcomes = Vec::new();
-            suite.run(&self.host, entry, subject.scalar, &mut |outcome| outcomes.push(outcome));
+            suite.run(&self.venue, entry, subject.scalar, &mut |outcome| outcomes.push(outcome));
             self.all_passed(&outcomes)
         });
         let made = (subject.clone(), workload.clone(), verdict.clone());

@@ -116,7 +116,8 @@ impl Arena {
             Access::Write => MprotectFlags::READ | MprotectFlags::WRITE,
         };
         // SAFETY: the pages are of this mapping; views that are made of them while they are read-only are of inputs.
-        Ok(unsafe { mprotect(self.base.as_ptr().cast(), bytes, flags)? })
+        unsafe { mprotect(self.base.as_ptr().cast(), bytes, flags)? };
+        Ok(())
     }
 
     fn at<T>(&self, place: &Place) -> *mut T {
@@ -128,7 +129,7 @@ impl Arena {
     fn checked<T>(&self, place: &Place) -> Result<usize, String> {
         let extent = place.extent().ok_or("a matrix is too large")?;
         let end = extent.checked_mul(size_of::<T>()).and_then(|bytes| bytes.checked_add(place.offset));
-        let is_inside = end.is_some_and(|end| end <= self.bytes) && place.offset % align_of::<T>() == 0;
+        let is_inside = end.is_some_and(|end| end <= self.bytes) && place.offset.is_multiple_of(align_of::<T>());
         if is_inside { Ok(extent) } else { Err("a matrix lies outside of the arena".into()) }
     }
 }

@@ -249,7 +249,7 @@ impl Connection {
             let Some(slice) = patience.slice() else {
                 locked(&self.speaker).hang_up();
                 // It ends now, by itself or by us, and leaves its last words.
-                while let Ok(_) = lane.replies.recv_timeout(LAST_WORDS) {}
+                while lane.replies.recv_timeout(LAST_WORDS).is_ok() {}
                 let words = locked(&self.listening.lost).as_ref().map(|failure| failure.words().to_owned());
                 // Whoever asks from now on is told the same: that it has ended since is our doing.
                 *locked(&self.listening.lost) = Some(Failure::Late(self.limit, words.unwrap_or_default()));

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -10,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::arena::{Access, Arena};
 use super::protocol::{Answered, Asked, Complaint, First, FirstWord, Reply, Request, Subject};
 use crate::allocator::Counting;
-use crate::backend::{Entry, Registry};
+use crate::backend::{self, Registry};
 use crate::child::{Channel, Speaker};
 use crate::error::{Error, Result};
 use crate::layer::{BoundLayer, Descent, Engine, Grads, Layer, Params, Upstream};
@@ -62,7 +63,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What the lanes share.
 struct Server<T: Scalar> {
-    entry: std::result::Result<Entry, String>,
+    entry: std::result::Result<backend::Entry, String>,
     speaker: Mutex<Speaker>,
     engines: Mutex<HashMap<u64, Arc<dyn Engine<T>>>>,
     layers: Mutex<HashMap<u64, Planned<T>>>,
@@ -91,7 +92,7 @@ fn serve_as<T: Scalar>(registry: &Registry, subject: &Subject, mut channel: Chan
             }
             continue;
         }
-        if !lanes.contains_key(&lane) {
+        if let Entry::Vacant(vacant) = lanes.entry(lane) {
             let (sender, requests) = self::channel();
             let server = Arc::clone(&server);
             let thread = std::thread::Builder::new().spawn(move || {
@@ -103,7 +104,7 @@ fn serve_as<T: Scalar>(registry: &Registry, subject: &Subject, mut channel: Chan
                 channel.send(&Answered { lane, reply: Reply::Failed(complaint) }, &[])?;
                 continue;
             }
-            lanes.insert(lane, sender);
+            vacant.insert(sender);
         }
         // The thread of a lane ends with the lane or with the process.
         let _ = lanes[&lane].send(asked);

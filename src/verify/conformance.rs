@@ -14,7 +14,7 @@
 use std::sync::Mutex;
 
 use super::cases::Depth;
-use super::{Host, Outcome, Status, Suite};
+use super::{Outcome, Status, Suite, Venue};
 use crate::backend::{Entry, Registry};
 use crate::child::Program;
 use crate::remote::Wanted;
@@ -51,17 +51,17 @@ pub fn assert_conforms_to(entry: &Entry, suite: &Suite) -> Conformance {
         return Conformance { outcomes: Vec::new(), executed: 0 };
     }
     let program = of_this_test().unwrap_or_else(|problem| panic!("{problem}"));
-    assert_conforms_in(&Host::children_of(program), entry, suite)
+    assert_conforms_in(&Venue::children_of(program), entry, suite)
 }
 
 /// The same in children of another program, or without any.
 ///
 /// # Panics
 /// As [`assert_conforms`].
-pub fn assert_conforms_in(host: &Host, entry: &Entry, suite: &Suite) -> Conformance {
+pub fn assert_conforms_in(venue: &Venue, entry: &Entry, suite: &Suite) -> Conformance {
     let mut outcomes = Vec::new();
     for scalar in ScalarKind::ALL {
-        suite.run(host, entry, scalar, &mut |outcome| outcomes.push(outcome));
+        suite.run(venue, entry, scalar, &mut |outcome| outcomes.push(outcome));
     }
     let bad = |outcome: &&Outcome| !matches!(outcome.status, Status::Passed | Status::Skipped(_));
     let failures: Vec<_> = outcomes.iter().filter(bad).map(describe).collect();

@@ -141,7 +141,7 @@ mod tests {
     use super::*;
     use crate::scalar::ScalarKind;
     use crate::verify::cases::Depth;
-    use crate::verify::{Host, Suite, fixture};
+    use crate::verify::{Suite, Venue, fixture};
     use crate::{Entry, Registry};
 
     const EXACT: f64 = 0.1 * 0.7 + 0.3;
@@ -159,7 +159,7 @@ mod tests {
         let mut outcomes = Vec::new();
         for entry in entries {
             scalars.iter().for_each(|&scalar| {
-                suite.run(&Host::ThisProcess, entry, scalar, &mut |outcome| outcomes.push(outcome))
+                suite.run(&Venue::ThisProcess, entry, scalar, &mut |outcome| outcomes.push(outcome))
             });
         }
         dispute(case, &outcomes)
@@ -215,7 +215,7 @@ mod tests {
         let mut outcomes = Vec::new();
         let suite = Suite { checks: vec!["c".into()], fixtures: vec![case.clone()], ..Suite::new(Depth::Quick) };
         for entry in registry.entries() {
-            suite.run(&Host::ThisProcess, entry, ScalarKind::F64, &mut |outcome| outcomes.push(outcome));
+            suite.run(&Venue::ThisProcess, entry, ScalarKind::F64, &mut |outcome| outcomes.push(outcome));
         }
         assert!(dispute(&case, &outcomes).is_some());
         let last = outcomes.last_mut().expect("there are some");

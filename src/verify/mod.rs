@@ -15,12 +15,12 @@ pub mod faults;
 mod fields;
 pub mod fixture;
 pub mod golden;
-mod host;
 mod printed;
 pub mod reference;
 mod suite;
 pub mod tolerances;
 pub(crate) mod trial;
+mod venue;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -37,8 +37,8 @@ use cases::{Depth, Shape};
 use checks::Tier;
 use compare::Worst;
 use golden::Case;
-pub use host::{Host, PATIENCE};
 pub use suite::Suite;
+pub use venue::{PATIENCE, Venue};
 
 /// Named matrices: what a function of the notebook returns. Numbers are (1, 1), lists are (1, n).
 pub type Outputs = BTreeMap<String, Array2<f64>>;
@@ -213,11 +213,11 @@ pub fn verify(
     scalar: ScalarKind,
     threads: &[NonZeroUsize],
     cases: &[Case],
-    host: &Host,
+    venue: &Venue,
     sink: &mut dyn FnMut(Outcome),
 ) {
     let suite = Suite { threads: threads.to_vec(), fixtures: cases.to_vec(), ..Suite::new(Depth::Quick) };
-    suite.run(host, entry, scalar, &mut |outcome| {
+    suite.run(venue, entry, scalar, &mut |outcome| {
         let one_check = outcome.tier.is_some();
         if !(one_check && matches!(outcome.status, Status::Skipped(_))) {
             sink(outcome);
@@ -234,11 +234,11 @@ pub fn expect_verified(
     scalar: ScalarKind,
     threads: &[NonZeroUsize],
     cases: &[Case],
-    host: &Host,
+    venue: &Venue,
 ) -> Result<()> {
     let mut failure = None;
     let mut passed = 0_usize;
-    verify(entry, scalar, threads, cases, host, &mut |outcome| {
+    verify(entry, scalar, threads, cases, venue, &mut |outcome| {
         if outcome.status == Status::Passed {
             passed += 1;
         } else if failure.is_none() {

@@ -8,7 +8,7 @@ use super::cases::{Depth, Shape};
 use super::checks::{Probe, Tier};
 use super::fixture;
 use super::golden::Case;
-use super::host::Host;
+use super::venue::Venue;
 use super::{Outcome, Place, Status, actual, checks, compare, tolerances};
 use crate::backend::Entry;
 use crate::error::{Error, Result};
@@ -94,21 +94,21 @@ impl Suite {
     }
 
     /// Runs the selection on one backend in one scalar type, handing each outcome to `sink` as soon as it is known.
-    pub fn run(&self, host: &Host, entry: &Entry, scalar: ScalarKind, sink: &mut dyn FnMut(Outcome)) {
+    pub fn run(&self, venue: &Venue, entry: &Entry, scalar: ScalarKind, sink: &mut dyn FnMut(Outcome)) {
         match scalar {
-            ScalarKind::F32 => self.run_as::<f32>(host, entry, sink),
-            ScalarKind::F64 => self.run_as::<f64>(host, entry, sink),
+            ScalarKind::F32 => self.run_as::<f32>(venue, entry, sink),
+            ScalarKind::F64 => self.run_as::<f64>(venue, entry, sink),
         }
     }
 
-    fn run_as<T: Scalar>(&self, host: &Host, entry: &Entry, sink: &mut dyn FnMut(Outcome)) {
+    fn run_as<T: Scalar>(&self, venue: &Venue, entry: &Entry, sink: &mut dyn FnMut(Outcome)) {
         let whole = |status| Outcome::without_cases("all", None, entry, T::KIND, status);
         if !entry.supports(T::KIND) {
             return sink(whole(Status::Skipped(format!("it does not compute in {}", T::KIND))));
         }
-        let remote = match host {
-            Host::Children { program, limit } => Some(Arc::new(Remote::<T>::new(program, entry, *limit))),
-            Host::ThisProcess => None,
+        let remote = match venue {
+            Venue::Children { program, limit } => Some(Arc::new(Remote::<T>::new(program, entry, *limit))),
+            Venue::ThisProcess => None,
         };
         let available = match &remote {
             Some(remote) => remote.availability(),

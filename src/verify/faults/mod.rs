@@ -19,7 +19,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::cases::Depth;
-use super::{Host, Outcome, Suite};
+use super::{Outcome, Suite, Venue};
 use crate::backend::Entry;
 use crate::scalar::ScalarKind;
 use backend::Faulty;
@@ -75,12 +75,12 @@ impl Fault {
         Entry::both(Faulty { bug: self.bug, name: self.name })
     }
 
-    /// Runs checks on it on `host` (all where `checks` is empty, without fixtures) and returns the names of those that fail in either scalar
+    /// Runs checks on it on `venue` (all where `checks` is empty, without fixtures) and returns the names of those that fail in either scalar
     /// type. Once all that are asked for have failed, the other type is left out.
-    pub fn caught(&self, host: &Host, checks: &[&str]) -> Vec<String> {
-        let host = match host {
-            Host::Children { program, limit } if matches!(self.bug, Bug::Deadlock | Bug::NestedDeadlock) => {
-                Host::Children { program: program.clone(), limit: HANGING.min(*limit) }
+    pub fn caught(&self, venue: &Venue, checks: &[&str]) -> Vec<String> {
+        let venue = match venue {
+            Venue::Children { program, limit } if matches!(self.bug, Bug::Deadlock | Bug::NestedDeadlock) => {
+                Venue::Children { program: program.clone(), limit: HANGING.min(*limit) }
             }
             other => other.clone(),
         };
@@ -95,7 +95,7 @@ impl Fault {
             if !checks.is_empty() && checks.iter().all(|check| caught.iter().any(|name| name == check)) {
                 break;
             }
-            suite.run(&host, &self.entry(), scalar, &mut |outcome: Outcome| {
+            suite.run(&venue, &self.entry(), scalar, &mut |outcome: Outcome| {
                 if outcome.failed() && !caught.contains(&outcome.check) {
                     caught.push(outcome.check);
                 }

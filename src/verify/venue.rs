@@ -11,7 +11,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where a backend computes while it is judged.
 #[derive(Clone, Debug)]
-pub enum Host {
+pub enum Venue {
     /// In children of a program that has the same backends: whatever one does to its process, the verdict is ours.
     Children {
         /// What they run. It must come to serve under the verb [`VERB`](crate::child::VERB), as a program does whose `main` leads to
@@ -24,7 +24,7 @@ pub enum Host {
     ThisProcess,
 }
 
-impl Host {
+impl Venue {
     /// Children of this very executable.
     ///
     /// # Errors
@@ -35,11 +35,11 @@ impl Host {
             path: "this executable".into(),
             source,
         })?;
-        Ok(Host::children_of(program))
+        Ok(Venue::children_of(program))
     }
 
     /// Children of `program`.
     pub fn children_of(program: Program) -> Self {
-        Host::Children { program, limit: PATIENCE }
+        Venue::Children { program, limit: PATIENCE }
     }
 }
