@@ -174,7 +174,7 @@ impl Table {
             Table::Long => LONG.to_vec(),
             Table::SharedOut => SHARED_OUT.to_vec(),
             Table::Workload => layers(draw.workloads),
-            Table::Drawn => drawn(draw, [22, 24, 27]),
+            Table::Drawn => drawn(draw, [21, 23, 27]),
             Table::DrawnLittle => drawn(draw, [17, 19, 22]),
             Table::Empty => EMPTY.to_vec(),
             Table::Exact => cube(depth, seed).into_iter().chain(edges(depth, seed)).collect(),
@@ -205,7 +205,7 @@ const LARGEST: [f64; 3] = [4096.0, 16384.0, 8192.0];
 fn drawn(draw: &Draw<'_>, limits: [u32; 3]) -> Vec<Shape> {
     let (count, limit) = match draw.depth {
         Depth::Quick => (3, limits[0]),
-        Depth::Normal => (6, limits[1]),
+        Depth::Normal => (4, limits[1]),
         Depth::Full => (16, limits[2]),
     };
     let mut random = Mt::new(mixed(draw));

@@ -18,7 +18,11 @@ const TABLES: [Table; 3] = [Table::Ordinary, Table::Long, Table::DrawnLittle];
 /// How many columns of each output are held where the product has more multiply-adds than are computed again: a wrong kernel is seldom
 /// wrong in few columns, and T0 sees each element.
 fn columns(depth: Depth, shape: Shape) -> usize {
-    let (full, columns) = if depth == Depth::Quick { (1 << 20, 8) } else { (1 << 26, 64) };
+    let (full, columns) = match depth {
+        Depth::Quick => (1 << 20, 8),
+        Depth::Normal => (1 << 22, 64),
+        Depth::Full => (1 << 26, 64),
+    };
     if shape.work() > full { columns } else { usize::MAX }
 }
 
@@ -75,7 +79,7 @@ fn constant<T: Scalar>(shape: Shape) -> Trial<T> {
 pub(super) fn workload<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let (engine, depth) = (probe.open()?, probe.depth());
     // T0 has them exactly on every thread count.
-    if depth == Depth::Quick && !probe.is_outermost() {
+    if depth < Depth::Full && !probe.is_outermost() {
         return Ok(());
     }
     probe.each(&[Table::Workload], |shape, seed| {

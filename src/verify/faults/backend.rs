@@ -32,6 +32,7 @@ impl Faulty {
                 | Bug::RacyReduction
                 | Bug::SerialFallback
                 | Bug::UsesOne
+                | Bug::OnThreeThreads
                 | Bug::FirstCount
         )
     }

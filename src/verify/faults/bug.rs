@@ -29,8 +29,15 @@ bugs! {
     Accumulated, "output_accumulated", Kernel, ["t0_forward", "t0_backward"], "the product is added to what the output holds";
     BetaZero, "nan_through_beta", Kernel, ["t0_forward", "t0_backward"], "the output is multiplied by zero instead of overwritten";
     F32Sums, "f32_sums_in_f64", Kernel, ["t1_forward", "t1_backward", "t1_one_sign"], "sums of f64 products are kept in f32";
+    F32SumsLarge, "f32_sums_when_large", Kernel, ["t1_workload"], "the same in products of 2^24 multiply-adds and more";
     DroppedProduct, "product_dropped_at_12288", Kernel, ["t0_workload", "t0_forward"], "one product of a sum of 12288 is left out";
     At209Columns, "wrong_at_209_columns", Kernel, ["t0_forward", "t0_workload"], "the last product is left out where there are exactly 209 columns";
+    MiddleDepth, "depth_between_the_tried", Kernel, ["t0_forward"], "the last product is left out of sums of 257 to 2047 that no table has";
+    At400Columns, "wrong_at_a_batch_of_400", Kernel, ["t0_workload"], "the same where there are exactly 400 columns";
+    LargeTogether, "rows_and_columns_large_together", Kernel, ["t0_workload"], "the same where rows and columns are both 256 and more";
+    OnThreeThreads, "wrong_on_three_threads", Kernel, ["t0_forward", "t0_backward"], "the same on three threads";
+    OrderOfArrival, "large_sums_by_luck", Kernel, ["determinism_repeated"], "every other large product sums from the end";
+    LargeGap, "gap_of_large_windows_ignored", Kernel, ["memory_windows"], "the last row of a large output whose rows have a gap is not written";
     ZeroSkipped, "zero_factor_skipped", Kernel, ["t6_nonfinite"], "products with a factor of zero are left out: 0 times infinity is not NaN";
     SubnormalsFlushed, "subnormals_flushed", Kernel, ["t6_subnormals"], "subnormal results become zero, by arithmetic and not by a mode";
     RemainderRows, "remainder_rows_dropped", Kernel, ["t0_forward", "t0_backward"], "rows that do not divide among the threads are not computed";
@@ -75,6 +82,7 @@ bugs! {
     CachedByAddress, "input_cached_by_address", Layer, ["state_same_buffers"], "a large A_prev at the same address is taken for the same";
     CachedBySample, "input_cached_by_a_sample", Layer, ["state_same_buffers"], "a large A_prev with the same first, middle and last element is taken for the same";
     BoundBySample, "bound_input_cached_by_a_sample", Engine, ["state_same_buffers"], "the same for the X of a bound layer";
+    SkipsAlike, "alike_calls_skipped", Layer, ["state_same_buffers"], "after 20 calls that look alike by place and three elements the work is skipped";
     OnPlansThread, "plan_in_thread_local_memory", Layer, ["state_other_threads"], "b is not added on other threads than the one that planned";
     DropElsewhere, "drop_on_another_thread", Layer, ["state_other_threads"], "a layer that is dropped on another thread than the one that planned it panics";
     WrongLarge, "wrong_above_1e100", Kernel, ["t6_magnitudes"], "results above 1e100 lose their last bits";
@@ -88,6 +96,7 @@ bugs! {
     LeakPass, "leak_in_each_pass", Layer, ["memory_growth"], "each backward pass leaves n m numbers behind";
     LeakLayer, "leak_of_each_layer", Layer, ["memory_growth"], "each layer that is dropped leaves n m numbers behind";
     UsesFour, "serial_uses_four_threads", Engine, ["threads_used"], "declared serial, it computes on four threads";
+    UsesFourLater, "serial_uses_four_threads_later", Layer, ["threads_used"], "the same from the 20th pass of a layer on";
     UsesOne, "parallel_uses_one_thread", Engine, ["threads_used"], "it has the threads that were asked for, and computes on one";
     FirstCount, "threads_of_the_first_engine", Engine, ["threads_used"], "all engines of a process compute on as many threads as the first";
     SpinsAfterDrop, "helper_spins_after_drop", Engine, ["threads_quiet"], "a thread looks for work for ever when the engine is gone";

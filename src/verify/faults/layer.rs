@@ -72,6 +72,8 @@ pub(super) struct FaultyLayer<T> {
     spec: LayerSpec,
     calls: usize,
     backward_calls: u8,
+    /// What the last call looked like, and how many before it did so.
+    alike: ([usize; 2], Option<[u64; 5]>, usize),
     cached_z: Option<Array2<T>>,
     cached_x: Option<(usize, Array2<T>)>,
     planned_by: ThreadId,
@@ -90,6 +92,7 @@ impl<T: Scalar> FaultyLayer<T> {
             spec,
             calls: 0,
             backward_calls: 0,
+            alike: Default::default(),
             cached_z: None,
             cached_x: None,
             planned_by,
@@ -128,8 +131,19 @@ impl<T: Scalar> FaultyLayer<T> {
         outcome
     }
 
+    /// Whether the last 20 calls looked like this one.
+    fn looks_alike(&mut self, places: [usize; 2], sample: Option<[u64; 5]>) -> bool {
+        let before = if (self.alike.0, self.alike.1) == (places, sample) { self.alike.2 + 1 } else { 0 };
+        self.alike = (places, sample, before);
+        before >= 20
+    }
+
     fn kernel(&self) -> (Bug, usize) {
-        (self.shared.bug, self.shared.threads)
+        let bug = match self.shared.bug {
+            Bug::UsesFourLater if self.calls >= 20 => Bug::UsesFour,
+            other => other,
+        };
+        (bug, self.shared.threads)
     }
 
     fn activation(&self) -> Activation {
@@ -245,6 +259,9 @@ impl<T: Scalar> Layer<T> for FaultyLayer<T> {
         let bug = self.shared.bug;
         self.refusing(self.spec.check_forward(&params, &a_prev, &z, &a))?;
         self.calls += 1;
+        if bug == Bug::SkipsAlike && self.looks_alike([a_prev.as_ptr().addr(), z.as_ptr().addr()], sample(&a_prev)) {
+            return Ok(());
+        }
         if !process::at_forward(bug, self.calls) {
             return Ok(());
         }
