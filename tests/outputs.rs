@@ -317,7 +317,8 @@ fn a_signal_ends_a_verification_that_has_an_output() {
     child.stdout.as_mut().expect("piped").read_exact(&mut [0]).expect("it has begun");
     signal(&child, Signal::INT);
     assert_eq!(child.wait().expect("it ends").code(), Some(130));
-    assert!(folder.names().is_empty());
+    assert_eq!(folder.names(), ["report"], "no other file");
+    assert!(read(&report).contains("the run has not ended") && !read(&report).contains("PASSED"), "{}", read(&report));
 }
 
 #[test]
