@@ -23,11 +23,12 @@
 //! | [`train`] | the training loop and the [`train::Trainer`] level |
 //! | [`data`] | picture sets: HDF5 files and the embedded synthetic set; single pictures |
 //! | [`network`] | arenas, initial weights, cost |
+//! | [`remote`] | a backend in another process, behind the same traits |
 //! | [`backend`] | the registry, and one file per backend |
 //! | [`layer`] | the layer trait, its contracts, activations, parameters |
 //! | [`child`] | how a process that may crash, hang or babble is started, talked to, limited and ended |
 //! | [`machine`] | what this computer is and can do at most: facts, measured peak and bandwidth |
-//! | [`scalar`], [`error`], `text`, `files` | `f32`/`f64`; the one error type; foreign text: escaped, quoted, and where it is wrong; temporary files that go however the program ends |
+//! | [`scalar`], [`error`], [`Counting`], `text`, `files` | `f32`/`f64`; the one error type; an allocator that counts; foreign text: escaped, quoted, and where it is wrong; temporary files that go however the program ends |
 //!
 //! # Which way to read
 //!
