@@ -95,7 +95,8 @@ fn no_alarm_over_seeds() {
         for entry in Registry::builtin().entries() {
             // Layers of workloads and thread counts are `conforms`'s.
             let (threads, workloads) = ([1, 3].into_iter().filter_map(NonZeroUsize::new).collect(), Vec::new());
-            let suite = Suite { seed: Some(seed), tiers: tiers.clone(), threads, workloads, ..Suite::new(Depth::Quick) };
+            let suite =
+                Suite { seed: Some(seed), tiers: tiers.clone(), threads, workloads, ..Suite::new(Depth::Quick) };
             assert!(assert_conforms_to(entry, &suite).executed > 80, "{} {seed}", entry.name());
         }
     }

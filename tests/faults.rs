@@ -6,12 +6,12 @@ use std::sync::Mutex;
 use layerbench::child::Program;
 use layerbench::verify::cases::Depth;
 use layerbench::verify::conformance::assert_conforms_in;
-use layerbench::verify::faults::{catalogue, chatty, control};
+use layerbench::verify::faults::{VARIABLE, catalogue, chatty, control};
 use layerbench::verify::{Suite, Venue, checks};
 
 /// Children of the program, which has the catalogue's backends too.
 fn venue() -> Venue {
-    Venue::children_of(Program::at(env!("CARGO_BIN_EXE_layerbench")))
+    Venue::children_of(Program::at(env!("CARGO_BIN_EXE_layerbench")).with_variable(VARIABLE, "1"))
 }
 
 #[test]

@@ -66,6 +66,36 @@ static ONE_CELL: LazyLock<String> = LazyLock::new(|| {
     std::fs::read_to_string(&path).expect("written")
 });
 
+/// A batch of which no list of columns would go into a message.
+#[test]
+fn a_large_batch_is_measured_like_any_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let large = "[[workload]]\nname = 'many'\nlayers = [2, 3, 1]\nbatch = 200000\ninit = 'he'\n";
+    std::fs::write(at("many.toml"), large).expect("written");
+    Command::cargo_bin("layerbench")
+        .expect("built")
+        .args([
+            "measure",
+            "-e",
+            "naive",
+            "-m",
+            "backward",
+            "-s",
+            "f64",
+            "--rounds",
+            "1",
+            "--sample-ms",
+            "1",
+            "--workloads",
+        ])
+        .arg(at("many.toml"))
+        .arg("-o")
+        .arg(at("records.jsonl"))
+        .assert()
+        .code(0);
+}
+
 #[test]
 fn list_shows_what_the_filters_take() {
     layerbench()
@@ -292,7 +322,7 @@ fn a_stopped_run_keeps_whole_rounds() {
     for (rounds_before, kept) in [(FEWEST_ROUNDS, true), (FEWEST_ROUNDS - 1, false)] {
         let stop = Arc::new(AtomicBool::new(false));
         let mut measurer = Measurer::new(Settings {
-            judge: Arc::new(Suites::new(&Registry::builtin(), Venue::children_of(program.clone()))),
+            judge: Arc::new(Suites::new(&Registry::builtin(), Venue::children_of(program.clone()), Arc::default())),
             program: program.clone(),
             rounds: 100,
             sample: Duration::from_millis(1),

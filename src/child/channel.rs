@@ -185,6 +185,14 @@ impl Speaker {
         send(&mut self.0, message, &[])
     }
 
+    /// Gives up after so long on a listener that takes nothing.
+    ///
+    /// # Errors
+    /// Of the system.
+    pub fn limit(&self, limit: std::time::Duration) -> io::Result<()> {
+        self.0.set_write_timeout(Some(limit).filter(|limit| !limit.is_zero()))
+    }
+
     /// Ends the conversation, whoever listens on either side.
     pub fn hang_up(&self) {
         // Not connected any more: then it has ended already.

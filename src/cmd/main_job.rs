@@ -42,8 +42,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
     write!(out, "{}", report::doctor_in_short(&found, args.scalar))?;
     out.flush()?;
     let venue = Venue::children_of(program()?);
-    let judge = Arc::new(Suites::new(registry, venue.clone()));
-    let (good, verdict) = verified(&entries, registry, (&venue, &judge), args, out)?;
+    let (good, verdict) = verified(&entries, registry, &venue, args, out)?;
     if good.is_empty() {
         if verdict == Verdict::Fine {
             bail!("no backend is available in {}", args.scalar);
@@ -51,14 +50,14 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
         writeln!(out, "\nNo backend can be measured.")?;
         return Ok(verdict);
     }
-    let measured = measure(&good, judge, found, args, out, screen);
+    let measured = measure(&good, venue, found, args, out, screen);
     if verdict == Verdict::Fine { measured } else { verdict.despite(measured.map(drop)) }
 }
 
 /// Times what was verified, and says who is fastest.
 fn measure(
     good: &[&Entry],
-    judge: Arc<Suites>,
+    venue: Venue,
     found: doctor::Report,
     args: &Args,
     out: &mut dyn Write,
@@ -78,9 +77,13 @@ fn measure(
     )?;
     out.flush()?;
     let interrupt = Interrupt::watch()?;
+    let judge = Suites::new(&measurable, venue, interrupt.flag());
+    for entry in good {
+        entry.thread_counts(cores()).into_iter().for_each(|count| judge.know(entry.name(), args.scalar, count));
+    }
     let settings = Settings {
         program: program()?,
-        judge,
+        judge: Arc::new(judge),
         rounds: args.rounds.into(),
         sample: SAMPLE,
         timeout: TIMEOUT,
@@ -130,7 +133,7 @@ fn pattern(phase: Phase) -> Regex {
 fn verified<'a>(
     entries: &[&'a Entry],
     registry: &Registry,
-    (venue, judge): (&Venue, &Suites),
+    venue: &Venue,
     args: &Args,
     out: &mut dyn Write,
 ) -> anyhow::Result<(Vec<&'a Entry>, Verdict)> {
@@ -157,7 +160,6 @@ fn verified<'a>(
         } else {
             let threads: Vec<_> = counts.iter().map(|count| report::threads(count.get())).collect();
             writeln!(out, "  {:<11} {name:<10} {passed} checks, on {}", "PASSED", threads.join(" and on "))?;
-            counts.iter().for_each(|&count| judge.know(entry.name(), args.scalar, count));
             good.push(entry);
         }
         out.flush()?;

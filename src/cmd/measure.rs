@@ -185,7 +185,11 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
         let machine = Machine::new(node.clone(), found.machine, found.roofline);
         keep(vec![Record::Machine(machine.clone())])?;
         let settings = Settings {
-            judge: Arc::new(Suites::new(registry, verify::Venue::children_of(program()?))),
+            judge: Arc::new(Suites::new(
+                registry,
+                verify::Venue::Children { program: program()?, limit: args.timeout },
+                interrupt.flag(),
+            )),
             program: program()?,
             rounds: args.rounds.into(),
             sample: Duration::from_millis(args.sample_ms),

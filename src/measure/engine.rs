@@ -81,6 +81,8 @@ impl Measurer {
             watch(Event::Preparing(cell));
             match self.prepare(cell, *child) {
                 Ok(contender) => contenders.push(contender),
+                // What is said of a cell whose judging was stopped is nothing.
+                Err(_) if self.is_stopped() => return rounds,
                 Err(failure) => {
                     let (cell, child, outcome) = (cell.clone(), *child, Outcome::Failed(failure));
                     rounds.finished.push(Finished { cell, child, started_unix_ms, outcome });

@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::cell::Cell;
 use super::protocol::{Cause, Failure};
@@ -13,7 +14,7 @@ use crate::layer::{Backend, LayerSpec};
 use crate::remote::Remote;
 use crate::scalar::{Scalar, ScalarKind};
 use crate::verify::cases::Depth;
-use crate::verify::{Outcome, Status, Suite, Venue, fixture, verify};
+use crate::verify::{Lost, Outcome, Status, Suite, Venue};
 use crate::workload::Workload;
 
 /// Says whether what a cell times is right.
@@ -30,6 +31,8 @@ pub trait Judge: fmt::Debug + Send + Sync {
 pub struct Suites {
     entries: Vec<Entry>,
     venue: Venue,
+    /// Set from outside to end the judging after the check that is being run.
+    stop: Arc<AtomicBool>,
     /// Backends, each in a scalar type on so many threads, under the quick suite.
     backends: Mutex<Vec<(Subject, Result<(), Failure>)>>,
     /// The same at the layers of a workload.
@@ -49,9 +52,9 @@ struct Subject {
 
 impl Suites {
     /// For the backends of `registry`.
-    pub fn new(registry: &Registry, venue: Venue) -> Self {
+    pub fn new(registry: &Registry, venue: Venue, stop: Arc<AtomicBool>) -> Self {
         let (backends, workloads) = (Mutex::default(), Mutex::default());
-        Suites { entries: registry.entries().to_vec(), venue, backends, workloads }
+        Suites { entries: registry.entries().to_vec(), venue, stop, backends, workloads }
     }
 
     /// Notes that the quick suite was passed by a backend elsewhere.
@@ -86,7 +89,13 @@ impl Suites {
             ScalarKind::F64 => self.open::<f64>(entry, threads)?,
         }
         let mut outcomes = Vec::new();
-        verify(entry, scalar, &[threads], &fixture::embedded(), &self.venue, &mut |outcome| outcomes.push(outcome));
+        let suite = Suite { threads: vec![threads], stop: Some(Arc::clone(&self.stop)), ..Suite::new(Depth::Quick) };
+        suite.run(&self.venue, entry, scalar, &mut |outcome| {
+            // Checks that do not apply to the backend.
+            if outcome.tier.is_none() || !matches!(outcome.status, Status::Skipped(_)) {
+                outcomes.push(outcome);
+            }
+        });
         self.all_passed(&outcomes).map(drop)
     }
 
@@ -117,6 +126,7 @@ impl Suites {
                 checks: ["t0_workload", "t1_workload"].map(String::from).to_vec(),
                 threads: vec![subject.threads],
                 workloads: vec![workload.clone()],
+                stop: Some(Arc::clone(&self.stop)),
                 fixtures: Vec::new(),
                 ..Suite::new(Depth::Normal)
             };
@@ -132,7 +142,11 @@ impl Suites {
     /// The largest error over its bound, where nothing is wrong and something was found right.
     fn all_passed(&self, outcomes: &[Outcome]) -> Result<f64, Failure> {
         let failure = |outcome: &Outcome| Failure {
-            cause: Cause::Verification,
+            cause: match outcome.lost {
+                Some(Lost::Late) => Cause::Timeout,
+                Some(Lost::Ended) => Cause::Crash,
+                None => Cause::Verification,
+            },
             message: format!("{} {} in {}: {}", outcome.status, outcome.check, outcome.scalar, outcome.detail()),
         };
         if let Some(outcome) = outcomes.iter().find(|outcome| outcome.status != Status::Passed) {
@@ -147,7 +161,7 @@ impl Suites {
 
 /// Checks hold each matrix of a layer several times over: as integers, in the scalar type, as it is laid out for the child, as it came back.
 fn has_memory_for(workload: &Workload) -> Result<(), Failure> {
-    const BYTES: usize = 40;
+    const BYTES: usize = 100;
     let elements = |index| {
         let LayerSpec { inputs, outputs, batch, .. } = workload.architecture.layer(index, workload.batch);
         [(outputs, inputs), (inputs, batch), (outputs, batch)]
@@ -155,7 +169,8 @@ fn has_memory_for(workload: &Workload) -> Result<(), Failure> {
             .fold(0_usize, |sum, (a, b)| sum.saturating_add(a.saturating_mul(b)))
     };
     let most = (0..workload.architecture.layers()).map(elements).max().unwrap_or(0).saturating_mul(BYTES);
-    if Vec::<u8>::new().try_reserve_exact(most).is_ok() {
+    let is_there = available_bytes().is_none_or(|available| most as u64 <= available);
+    if is_there && Vec::<u8>::new().try_reserve_exact(most).is_ok() {
         return Ok(());
     }
     let limits = in_force();
@@ -165,6 +180,13 @@ fn has_memory_for(workload: &Workload) -> Result<(), Failure> {
         most / 1_000_000
     );
     Err(Failure { cause: Cause::Error, message })
+}
+
+/// What Linux says can be had without pushing others out.
+fn available_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(1024 * line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?)
 }
 
 impl Judge for Suites {

@@ -44,8 +44,42 @@ impl fmt::Display for Matrix {
 #[serde(deny_unknown_fields)]
 pub(super) struct Part {
     pub matrix: Matrix,
-    pub rows: Vec<usize>,
-    pub columns: Vec<usize>,
+    pub rows: Lines,
+    pub columns: Lines,
+}
+
+/// Which rows, or columns.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Lines {
+    /// So many from the first.
+    First(usize),
+    These(Vec<usize>),
+}
+
+impl Lines {
+    pub fn len(&self) -> usize {
+        match self {
+            Lines::First(count) => *count,
+            Lines::These(lines) => lines.len(),
+        }
+    }
+
+    /// Their numbers, of those below `count`.
+    pub fn below(&self, count: usize) -> Vec<usize> {
+        match self {
+            Lines::First(all) => (0..count.min(*all)).collect(),
+            Lines::These(lines) => lines.iter().copied().filter(|&line| line < count).collect(),
+        }
+    }
+
+    /// The number of the line at a place.
+    pub fn at(&self, place: usize) -> usize {
+        match self {
+            Lines::First(_) => place,
+            Lines::These(lines) => lines.get(place).copied().unwrap_or(place),
+        }
+    }
 }
 
 impl Part {
@@ -56,9 +90,8 @@ impl Part {
 
     /// These rows and columns of a matrix. What it does not have is left out.
     pub fn of<T: Scalar>(&self, matrix: ArrayView2<'_, T>) -> Array2<f64> {
-        let those = |of: &[usize], count: usize| of.iter().copied().filter(|&n| n < count).collect::<Vec<_>>();
-        let rows = matrix.select(Axis(0), &those(&self.rows, matrix.nrows()));
-        rows.select(Axis(1), &those(&self.columns, matrix.ncols())).mapv(Scalar::widen)
+        let rows = matrix.select(Axis(0), &self.rows.below(matrix.nrows()));
+        rows.select(Axis(1), &self.columns.below(matrix.ncols())).mapv(Scalar::widen)
     }
 }
 

@@ -9,7 +9,7 @@ use super::change::{self, draw};
 use super::contender::Shown;
 use super::job::Job;
 use super::protocol::{Cause, Failure, Passes};
-use super::results::{Matrix, Part, matrices};
+use super::results::{Lines, Matrix, Part, matrices};
 use crate::data::Examples;
 use crate::error::Result;
 use crate::layer::Activation;
@@ -28,22 +28,23 @@ pub(super) fn parts(cell: &Cell, passes: Passes) -> Vec<Part> {
     let (architecture, batch) = (&cell.workload.architecture, cell.workload.batch);
     let layers = architecture.layers();
     let last = passes.count.saturating_sub(1);
-    let all = |count: usize| (0..count).collect::<Vec<_>>();
+    let all = Lines::First;
     let dim = |layer: usize| (architecture.dims()[layer + 1], architecture.dims()[layer]);
     let column = change::of_x::<f64>(passes.seed, last, (architecture.inputs(), batch)).0.1;
-    let columns = some(batch, Some(column));
+    let columns = Lines::These(some(batch, Some(column)));
     // Rows of W and b of a layer; b has the same.
     let (changed_layer, changed_row) = changed_row(architecture, cell.phase, passes.seed, last);
-    let rows: Vec<Vec<usize>> =
-        (0..layers).map(|layer| some(dim(layer).0, (layer == changed_layer).then_some(changed_row))).collect();
+    let rows: Vec<Lines> = (0..layers)
+        .map(|layer| Lines::These(some(dim(layer).0, (layer == changed_layer).then_some(changed_row))))
+        .collect();
     let part = |matrix| {
         let (rows, columns) = match matrix {
             Matrix::Z(layer) | Matrix::A(layer) if cell.phase == Phase::Forward => (all(dim(layer).0), columns.clone()),
             // Backward starts from all of them.
             Matrix::Z(layer) | Matrix::A(layer) => (all(dim(layer).0), all(batch)),
             Matrix::Dw(layer) | Matrix::W(layer) => (rows[layer].clone(), all(dim(layer).1)),
-            Matrix::Db(layer) | Matrix::B(layer) => (rows[layer].clone(), vec![0]),
-            Matrix::Cost => (vec![0], vec![0]),
+            Matrix::Db(layer) | Matrix::B(layer) => (rows[layer].clone(), all(1)),
+            Matrix::Cost => (all(1), all(1)),
         };
         Part { matrix, rows, columns }
     };
@@ -139,7 +140,7 @@ fn worst_of(part: &Part, name: &str, got: &Array2<f64>, expected: &Bounded) -> O
     comparison.bounded(name, got, expected);
     comparison.worst.map(|worst| {
         let (row, column) = worst.index;
-        let index = (part.rows.get(row).copied().unwrap_or(row), part.columns.get(column).copied().unwrap_or(column));
+        let index = (part.rows.at(row), part.columns.at(column));
         Worst { index, ..worst }
     })
 }
@@ -214,13 +215,13 @@ impl Truth {
         } else {
             some(first.columns.len(), None)
         };
-        let columns: Vec<usize> = places.iter().map(|&place| first.columns[place]).collect();
+        let columns: Vec<usize> = places.iter().map(|&place| first.columns.at(place)).collect();
         let x = Bounded::exact(examples.x.select(Axis(1), &columns).mapv(Scalar::widen));
         let caches = self.reference.model_forward(&x, &self.layers);
         let each = caches.iter().enumerate().flat_map(|(layer, (a, z))| [(Matrix::Z(layer), z), (Matrix::A(layer), a)]);
         each.map(|(matrix, expected)| {
             let (part, got) = shown.of(matrix)?;
-            let looked_at = Part { columns: columns.clone(), ..part.clone() };
+            let looked_at = Part { columns: Lines::These(columns.clone()), ..part.clone() };
             let got = got.select(Axis(1), &places);
             worst_of(&looked_at, &matrix.to_string(), &got, expected)
         })
@@ -242,7 +243,7 @@ impl Truth {
                 _ => state(Matrix::A(layer - 1))?,
             };
             let (part, dw) = shown.of(Matrix::Dw(layer))?;
-            let rows = |of: &Array2<f64>| of.select(Axis(0), &part.rows);
+            let rows = |of: &Array2<f64>| of.select(Axis(0), &part.rows.below(of.nrows()));
             let some = Bounded { value: rows(&dz.value), error: rows(&dz.error) };
             let (expected_dw, expected_db) = self.reference.gradients(&some, &a_prev, scale);
             found = worse(found, worst_of(part, &part.matrix.to_string(), dw, &expected_dw));
@@ -324,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_worst_number_has_its_place_in_the_whole() {
-        let part = Part { matrix: Matrix::Dw(0), rows: vec![7, 3], columns: vec![5, 1] };
+        let part = Part { matrix: Matrix::Dw(0), rows: Lines::These(vec![7, 3]), columns: Lines::These(vec![5, 1]) };
         let expected = Bounded::exact(Array2::zeros((2, 2)));
         let mut got = expected.value.clone();
         got[(1, 0)] = 2.0;

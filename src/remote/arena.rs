@@ -22,8 +22,8 @@ pub(super) enum Access {
 pub(super) struct Arena {
     base: NonNull<u8>,
     bytes: usize,
-    /// What it is of; the other side opens it by the path.
-    file: OwnedFd,
+    /// What it is of: the other side opens it by the path for as long as it is here.
+    _file: OwnedFd,
     path: PathBuf,
 }
 
@@ -52,7 +52,7 @@ impl Arena {
         // SAFETY: a new mapping at an address that the system chooses touches no other memory.
         let base = unsafe { mmap(ptr::null_mut(), bytes, access, MapFlags::SHARED, &file, 0)? };
         let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Arena { base, bytes, file, path })
+        Ok(Arena { base, bytes, _file: file, path })
     }
 
     /// How large it is.
@@ -146,7 +146,6 @@ fn reverse(place: &Place, mut invert: impl FnMut(Axis)) {
 
 impl Drop for Arena {
     fn drop(&mut self) {
-        let _ = &self.file;
         // SAFETY: the mapping is ours, and no view outlives the borrow of `self` that it has.
         let _ = unsafe { munmap(self.base.as_ptr().cast(), self.bytes) };
     }

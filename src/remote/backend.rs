@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ndarray::{ArcArray2, ArrayView2, ArrayViewMut2};
 
+use super::arena::Arena;
 use super::connection::Connection;
 use super::process::Process;
 use super::protocol::{Reply, Request, Subject};
@@ -57,8 +58,11 @@ impl<T: Scalar> Remote<T> {
 
     fn connection(&self, threads: NonZeroUsize) -> Result<Arc<Connection>> {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(connection) = connections.get(&threads).filter(|connection| !connection.is_lost()) {
-            return Ok(Arc::clone(connection));
+        match connections.get(&threads) {
+            Some(connection) if !connection.is_lost() => return Ok(Arc::clone(connection)),
+            // It was lost between two calls.
+            Some(connection) if !connection.was_told() => return Err(connection.why_lost()),
+            _ => {}
         }
         let connection = Arc::new(Connection::start(&self.program, &self.subject, threads, self.limit)?);
         connections.insert(threads, Arc::clone(&connection));
@@ -82,6 +86,12 @@ impl<T: Scalar> Remote<T> {
     /// # Errors
     /// [`Error::Lost`] and what else keeps the child from saying so.
     pub fn availability(&self) -> Result<std::result::Result<(), Reason>> {
+        if let Err(error) = Arena::create(1 << 16) {
+            let reason = format!(
+                "no memory can be shared with the processes it computes in: {error}; a limit on files (ulimit -f, -n) holds for that too"
+            );
+            return Ok(Err(Reason(reason)));
+        }
         match self.connection(NonZeroUsize::MIN)?.ask(Request::Available)? {
             Reply::Unavailable(None) => Ok(Ok(())),
             Reply::Unavailable(Some(reason)) => Ok(Err(Reason(reason))),
@@ -112,14 +122,16 @@ impl<T: Scalar> Remote<T> {
         self.started(threads).filter(|connection| !connection.is_lost()).map(|connection| connection.process())
     }
 
-    /// Ends a stretch of work: threads that call from now on are others in the children. Answers what went wrong where no call could say so.
-    pub fn end_stretch(&self) -> Option<String> {
-        let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        let complaints = connections.values().map(|connection| {
-            connection.end_lanes();
-            connection.take_complaint()
-        });
-        complaints.fold(None, Option::or)
+    /// Ends a stretch of work: what was dropped is dropped in the children, threads that call from now on are others there, and what is lost
+    /// will be started anew.
+    ///
+    /// # Errors
+    /// What went wrong and no call could say.
+    pub fn end_stretch(&self) -> Result<()> {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = connections.values().map(|connection| connection.end_lanes()).fold(Ok(()), Result::and);
+        connections.retain(|_, connection| !connection.is_lost());
+        outcome
     }
 }
 
@@ -203,20 +215,12 @@ impl<T: Scalar> Engine<T> for RemoteEngine {
         struct Inside<'a>(&'a Connection);
         impl Drop for Inside<'_> {
             fn drop(&mut self) {
-                if let Err(error) = self.0.expect_done(Request::Leave) {
-                    self.0.complain(error.to_string());
-                }
+                self.0.leave();
             }
         }
-        let inside = match connection.expect_done(Request::Enter { engine: *engine }) {
-            Ok(()) => Some(Inside(connection)),
-            Err(error) => {
-                connection.complain(error.to_string());
-                None
-            }
-        };
+        connection.enter(*engine);
+        let _inside = Inside(connection);
         job();
-        drop(inside);
     }
 }
 

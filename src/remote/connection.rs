@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, ThreadId};
@@ -15,6 +15,8 @@ use super::protocol::{Answered, Asked, First, FirstWord, Reply, Request, Subject
 use crate::child::{self, Child, Failure, Patience, Program, Speaker, environment};
 use crate::error::{Error, Result};
 
+/// Arenas up to this size are kept for the next lane.
+const MOST_SPARED: usize = 1 << 20;
 /// How long the end of a child is waited for that did not answer in time.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -26,6 +28,8 @@ pub(super) struct Connection {
     /// How long a single reply may take.
     limit: Duration,
     speaker: Mutex<Speaker>,
+    /// The same, for who does not want to wait for whoever speaks.
+    hanging_up: Speaker,
     lanes: Mutex<HashMap<ThreadId, Arc<Mutex<Lane>>>>,
     listening: Arc<Listening>,
     listener: Option<JoinHandle<()>>,
@@ -35,7 +39,8 @@ pub(super) struct Connection {
     next_number: AtomicU64,
     dropped: Mutex<Vec<u64>>,
     allocations: AtomicU64,
-    counts_allocations: std::sync::atomic::AtomicBool,
+    counts_allocations: AtomicBool,
+    was_told: AtomicBool,
     /// What went wrong where no call could say so.
     complaint: Mutex<Option<String>>,
 }
@@ -56,6 +61,10 @@ pub(super) struct Lane {
     /// Whether the child's thread has the arena too.
     is_shared: bool,
     pub layout: Layout,
+    /// Engines whose run is entered with the next request.
+    entering: Vec<u64>,
+    /// Replies that were not waited for.
+    owed: usize,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -75,15 +84,17 @@ impl Connection {
             move || {
                 let begun = Child::start(command).and_then(|mut child| {
                     child.receive::<FirstWord>(limit, 0)?;
-                    let mut speaker = child.speaker()?;
+                    let (mut speaker, hanging_up) = (child.speaker()?, child.speaker()?);
+                    // What takes no more is seen by whoever waits for the answer.
+                    speaker.limit(limit).map_err(Failure::Start)?;
                     // A child that takes nothing is seen below.
                     let _ = speaker.send(&First::Serve(subject));
-                    Ok((child, speaker))
+                    Ok((child, speaker, hanging_up))
                 });
                 match begun {
-                    Ok((child, speaker)) => {
+                    Ok((child, speaker, hanging_up)) => {
                         let id = child.id();
-                        if started.send(Ok((speaker, id))).is_ok() {
+                        if started.send(Ok((speaker, hanging_up, id))).is_ok() {
                             listening.run(child);
                         }
                     }
@@ -95,13 +106,15 @@ impl Connection {
             |why: String| Error::Lost { name: subject.backend.clone(), threads: threads.get(), why, late: false };
         let listener = listener.map_err(|error| lost(format!("no thread can be started to listen to it: {error}")))?;
         let begun = has_started.recv().map_err(|_| lost("its listener is gone".into()))?;
-        let (speaker, id) = begun.map_err(|failure| lost(failure.to_string()))?;
+        let (speaker, hanging_up, id) = begun.map_err(|failure| lost(failure.to_string()))?;
         Ok(Connection {
             subject: subject.clone(),
             threads,
             process: Process(id),
             limit,
             speaker: Mutex::new(speaker),
+            hanging_up,
+            was_told: false.into(),
             lanes: Mutex::default(),
             listening,
             listener: Some(listener),
@@ -136,13 +149,8 @@ impl Connection {
     }
 
     /// Notes what went wrong where no call can say so.
-    pub fn complain(&self, what: String) {
+    fn complain(&self, what: String) {
         locked(&self.complaint).get_or_insert(what);
-    }
-
-    /// What was noted, once.
-    pub fn take_complaint(&self) -> Option<String> {
-        locked(&self.complaint).take()
     }
 
     /// Whether nobody answers any more.
@@ -150,46 +158,88 @@ impl Connection {
         locked(&self.listening.lost).is_some()
     }
 
-    /// Ends all lanes and their threads: the next call from anywhere is on a new one.
-    pub fn end_lanes(&self) {
-        for (_, lane) in locked(&self.lanes).drain() {
+    /// Whether somebody was told that nobody answers any more.
+    pub fn was_told(&self) -> bool {
+        self.was_told.load(Ordering::Relaxed)
+    }
+
+    /// Ends all lanes and their threads: the next call from anywhere is on a new one. What was dropped last is dropped then too.
+    ///
+    /// # Errors
+    /// Where the child was lost and nobody was told yet, or something went wrong that no call could say.
+    pub fn end_lanes(&self) -> Result<()> {
+        let mut outcome = Ok(());
+        let lanes: Vec<_> = locked(&self.lanes).drain().map(|(_, lane)| lane).collect();
+        let has_dropped = !locked(&self.dropped).is_empty();
+        let last = (has_dropped && lanes.is_empty()).then(|| self.new_lane());
+        for lane in lanes.into_iter().chain(last) {
             let mut lane = locked(&lane);
+            if !self.is_lost() {
+                let ended = self.expect_done_on(&mut lane, Request::End);
+                outcome = outcome.and(ended);
+            }
             locked(&self.listening.replies).remove(&lane.number);
-            let _ = self.say(&lane, Request::End);
-            locked(&self.spare).push((lane.arena.take(), std::mem::take(&mut lane.layout)));
+            let (arena, layout) = (lane.arena.take(), std::mem::take(&mut lane.layout));
+            if arena.as_ref().is_some_and(|arena| arena.bytes() <= MOST_SPARED) {
+                locked(&self.spare).push((arena, layout));
+            }
         }
+        if let Some(complaint) = locked(&self.complaint).take() {
+            outcome = outcome.and(Err(Error::Told(complaint)));
+        }
+        if self.is_lost() && !self.was_told() {
+            outcome = outcome.and(Err(self.why_lost()));
+        }
+        outcome
     }
 
     /// The lane of the calling thread.
     fn lane(&self) -> Arc<Mutex<Lane>> {
-        let new = || {
-            let number = self.next_lane.fetch_add(1, Ordering::Relaxed);
-            let (sender, replies) = channel();
-            // Of a child that is lost nobody waits for anything: then `replies` is closed.
-            if !self.is_lost() {
-                locked(&self.listening.replies).insert(number, sender);
-            }
-            if self.is_lost() {
-                locked(&self.listening.replies).clear();
-            }
-            let (arena, layout) = locked(&self.spare).pop().unwrap_or_default();
-            Arc::new(Mutex::new(Lane { number, replies, arena, is_shared: false, layout }))
-        };
-        Arc::clone(locked(&self.lanes).entry(std::thread::current().id()).or_insert_with(new))
+        Arc::clone(locked(&self.lanes).entry(std::thread::current().id()).or_insert_with(|| self.new_lane()))
+    }
+
+    fn new_lane(&self) -> Arc<Mutex<Lane>> {
+        let number = self.next_lane.fetch_add(1, Ordering::Relaxed);
+        let (sender, replies) = channel();
+        // Of a child that is lost nobody waits for anything: then `replies` is closed.
+        if !self.is_lost() {
+            locked(&self.listening.replies).insert(number, sender);
+        }
+        if self.is_lost() {
+            locked(&self.listening.replies).clear();
+        }
+        let (arena, layout) = locked(&self.spare).pop().unwrap_or_default();
+        Arc::new(Mutex::new(Lane { number, replies, arena, is_shared: false, layout, entering: Vec::new(), owed: 0 }))
+    }
+
+    /// From here to [`leave`](Self::leave) the calling thread's requests are served inside the engine's run. It is entered with the first.
+    pub fn enter(&self, engine: u64) {
+        locked(&self.lane()).entering.push(engine);
+    }
+
+    /// Leaves the run that was entered last. Its answer is taken with that to the next request.
+    pub fn leave(&self) {
+        let lane = self.lane();
+        let mut lane = locked(&lane);
+        if lane.entering.pop().is_none() {
+            // A child that is gone is seen at the next request.
+            let _ = self.say(&mut lane, Request::Leave);
+            lane.owed += 1;
+        }
     }
 
     /// Asks on the calling thread's lane.
     pub fn ask(&self, request: Request) -> Result<Reply> {
         let lane = self.lane();
-        let lane = locked(&lane);
-        self.ask_on(&lane, request)
+        let mut lane = locked(&lane);
+        self.ask_on(&mut lane, request)
     }
 
     /// Asks for something that has no other answer than that it is done.
     pub fn expect_done(&self, request: Request) -> Result<()> {
         let lane = self.lane();
-        let lane = locked(&lane);
-        self.expect_done_on(&lane, request)
+        let mut lane = locked(&lane);
+        self.expect_done_on(&mut lane, request)
     }
 
     /// The calling thread's lane with no matrices on it, for a [`call`](Self::call).
@@ -202,11 +252,13 @@ impl Connection {
 
     /// Asks with the matrices that lie on the lane. Afterwards outputs can be taken from it.
     pub fn call(&self, lane: &mut Lane, request: Request) -> Result<()> {
+        lane.layout.finish();
         let bytes = lane.layout.bytes();
         if lane.arena.as_ref().is_none_or(|arena| arena.bytes() < bytes) {
             // The old one goes first: two would need twice the memory.
             lane.arena = None;
-            let arena = Arena::create(bytes.next_power_of_two().max(1 << 16));
+            let wanted = if bytes < MOST_SPARED { bytes.next_power_of_two() } else { bytes };
+            let arena = Arena::create(wanted.next_multiple_of(1 << 16));
             lane.arena = Some(arena.map_err(|error| self.lost(format!("no memory can be shared with it: {error}")))?);
             lane.is_shared = false;
         }
@@ -229,7 +281,7 @@ impl Connection {
         outcome
     }
 
-    fn expect_done_on(&self, lane: &Lane, request: Request) -> Result<()> {
+    fn expect_done_on(&self, lane: &mut Lane, request: Request) -> Result<()> {
         match self.ask_on(lane, request)? {
             Reply::Done => Ok(()),
             Reply::Computed { allocations } => {
@@ -241,23 +293,36 @@ impl Connection {
         }
     }
 
-    fn ask_on(&self, lane: &Lane, request: Request) -> Result<Reply> {
+    fn ask_on(&self, lane: &mut Lane, request: Request) -> Result<Reply> {
         // A child that is gone is seen below, with the reason.
         let _ = self.say(lane, request);
+        while lane.owed > 0 {
+            lane.owed -= 1;
+            match self.reply(lane)? {
+                Reply::Done => {}
+                Reply::Failed(complaint) => self.complain(complaint.into_error(&self.subject.backend).to_string()),
+                other => return Err(self.lost(format!("it answered {other:?}, which nobody had asked for"))),
+            }
+        }
+        match self.reply(lane)? {
+            Reply::Failed(complaint) => Err(complaint.into_error(&self.subject.backend)),
+            reply => Ok(reply),
+        }
+    }
+
+    fn reply(&self, lane: &Lane) -> Result<Reply> {
         let mut patience = Patience::of(self.limit);
         loop {
             let Some(slice) = patience.slice() else {
-                locked(&self.speaker).hang_up();
-                // It ends now, by itself or by us, and leaves its last words.
+                // Whoever asks from now on is told the same: that it ends now is our doing.
+                locked(&self.listening.lost).get_or_insert(Failure::Late(self.limit, String::new()));
+                self.hanging_up.hang_up();
+                // It leaves its last words.
                 while lane.replies.recv_timeout(LAST_WORDS).is_ok() {}
-                let words = locked(&self.listening.lost).as_ref().map(|failure| failure.words().to_owned());
-                // Whoever asks from now on is told the same: that it has ended since is our doing.
-                *locked(&self.listening.lost) = Some(Failure::Late(self.limit, words.unwrap_or_default()));
                 return Err(self.why_lost());
             };
             let start = Instant::now();
             match lane.replies.recv_timeout(slice) {
-                Ok(Reply::Failed(complaint)) => return Err(complaint.into_error(&self.subject.backend)),
                 Ok(reply) => return Ok(reply),
                 Err(RecvTimeoutError::Timeout) => patience.count(start, slice),
                 Err(RecvTimeoutError::Disconnected) => return Err(self.why_lost()),
@@ -265,13 +330,16 @@ impl Connection {
         }
     }
 
-    fn say(&self, lane: &Lane, request: Request) -> std::io::Result<()> {
+    fn say(&self, lane: &mut Lane, request: Request) -> std::io::Result<()> {
         let dropped = std::mem::take(&mut *locked(&self.dropped));
+        let enter = std::mem::take(&mut lane.entering);
         let (lane, read_only) = (lane.number, lane.layout.inputs());
-        locked(&self.speaker).send(&Asked { lane, dropped, read_only, request })
+        locked(&self.speaker).send(&Asked { lane, dropped, read_only, enter, request })
     }
 
-    fn why_lost(&self) -> Error {
+    /// That it is lost, and why.
+    pub fn why_lost(&self) -> Error {
+        self.was_told.store(true, Ordering::Relaxed);
         let failure = locked(&self.listening.lost);
         let why = failure.as_ref().map_or_else(|| "it is gone".into(), ToString::to_string);
         let late = matches!(*failure, Some(Failure::Late(..)));
@@ -285,7 +353,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        locked(&self.speaker).hang_up();
+        self.hanging_up.hang_up();
         if let Some(listener) = self.listener.take() {
             // It has nothing to say.
             let _ = listener.join();
@@ -307,7 +375,11 @@ impl Listening {
                 Err(failure) => break failure,
             }
         };
-        *locked(&self.lost) = Some(failure);
+        match &mut *locked(&self.lost) {
+            // We have hung up.
+            Some(Failure::Late(_, words)) => *words = failure.words().to_owned(),
+            lost => *lost = Some(failure),
+        }
         // Whoever waits sees that nothing will come.
         locked(&self.replies).clear();
     }

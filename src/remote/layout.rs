@@ -79,6 +79,13 @@ impl Layout {
         self.before[from..].as_chunks_mut::<8>().0.fill(AROUND);
     }
 
+    /// Whatever lies behind the last matrix is looked at too.
+    pub fn finish(&mut self) {
+        let from = self.before.len();
+        self.before.resize((from + page_size()).next_multiple_of(page_size()), 0);
+        self.before[from..].as_chunks_mut::<8>().0.fill(AROUND);
+    }
+
     /// The bytes that the inputs take.
     pub fn inputs(&self) -> usize {
         self.inputs

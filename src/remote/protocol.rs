@@ -42,6 +42,8 @@ pub(super) struct Asked {
     pub dropped: Vec<u64>,
     /// So many bytes of the arena, from its start, may not be written while the request is served.
     pub read_only: usize,
+    /// Engines whose [`run`](crate::layer::Engine::run) the lane enters before, the outer first. It leaves the last one with `Leave`.
+    pub enter: Vec<u64>,
     pub request: Request,
 }
 
@@ -78,10 +80,7 @@ pub(super) enum Request {
         spec: LayerSpec,
         x: Place,
     },
-    /// From here to `Leave` the lane's requests are served inside [`Engine::run`](crate::layer::Engine::run).
-    Enter {
-        engine: u64,
-    },
+    /// Leaves the run that was entered last.
     Leave,
     Forward {
         layer: u64,
@@ -130,7 +129,7 @@ pub(super) enum Request {
     },
     /// The modes of the lane's thread, or of all workers of the pool that it is in.
     FloatStates,
-    /// The lane is not needed any more; there is no reply.
+    /// The lane is not needed any more. Its last reply.
     End,
 }
 

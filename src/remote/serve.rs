@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -85,19 +85,21 @@ fn serve_as<T: Scalar>(registry: &Registry, subject: &Subject, mut channel: Chan
     let mut lanes = HashMap::<u32, Sender<Asked>>::new();
     while let Some(asked) = channel.receive::<Asked>()? {
         let lane = asked.lane;
-        if matches!(asked.request, Request::End) {
-            // Its thread still has to drop what the parent has dropped, and ends then. There is none where the lane never asked.
-            if let Some(lane) = lanes.remove(&lane) {
-                let _ = lane.send(asked);
-            }
-            continue;
-        }
+        let is_last = matches!(asked.request, Request::End);
         if let Entry::Vacant(vacant) = lanes.entry(lane) {
             let (sender, requests) = self::channel();
             let server = Arc::clone(&server);
             let thread = std::thread::Builder::new().spawn(move || {
-                let mut lane = Lane { number: lane, requests, server, arena: None, protected: 0 };
-                lane.serve_until(&mut |_| false);
+                let mut lane = Lane {
+                    number: lane,
+                    requests,
+                    server,
+                    arena: None,
+                    protected: 0,
+                    has_ended: false,
+                    at_leave: None,
+                };
+                lane.serve(Where::Outside);
             });
             if let Err(error) = thread {
                 let complaint = Complaint::Other(format!("no thread can be started for its calls: {error}"));
@@ -108,6 +110,9 @@ fn serve_as<T: Scalar>(registry: &Registry, subject: &Subject, mut channel: Chan
         }
         // The thread of a lane ends with the lane or with the process.
         let _ = lanes[&lane].send(asked);
+        if is_last {
+            lanes.remove(&lane);
+        }
     }
     Ok(())
 }
@@ -120,23 +125,40 @@ struct Lane<T: Scalar> {
     arena: Option<Arena>,
     /// Bytes of it that are read-only.
     protected: usize,
+    has_ended: bool,
+    /// What went wrong with what was dropped before a run was left.
+    at_leave: Option<Complaint>,
+}
+
+/// Where a lane's requests are served.
+#[derive(Clone, Copy, PartialEq)]
+enum Where {
+    Outside,
+    /// Inside an engine's run.
+    Inside,
 }
 
 impl<T: Scalar> Lane<T> {
-    /// Serves requests up to the first that `is_last`; without an answer to that one.
-    fn serve_until(&mut self, is_last: &mut dyn FnMut(&Request) -> bool) {
-        while let Ok(Asked { dropped, read_only, request, .. }) = self.requests.recv() {
-            let reply = match self.drop_all(&dropped).and_then(|()| Ok(self.protect(read_only)?)) {
-                Err(complaint) => Some(Reply::Failed(complaint)),
-                Ok(()) if is_last(&request) => return,
-                Ok(()) => match request {
-                    Request::End => return,
-                    Request::Enter { engine } => self.enter(engine),
-                    request => Some(self.reply(request)),
+    /// Serves requests until the lane ends or, inside a run, until the parent leaves that.
+    fn serve(&mut self, at: Where) {
+        while !self.has_ended
+            && let Ok(Asked { dropped, read_only, enter, request, .. }) = self.requests.recv()
+        {
+            let dropped = self.drop_all(&dropped);
+            match request {
+                Request::Leave if at == Where::Inside => {
+                    self.at_leave = dropped.err();
+                    return;
+                }
+                Request::Leave => self.say(Reply::Done),
+                Request::End => {
+                    self.has_ended = true;
+                    self.say(dropped.map_or_else(Reply::Failed, |()| Reply::Done));
+                }
+                request => match dropped.and_then(|()| Ok(self.protect(read_only)?)) {
+                    Ok(()) => self.within(&enter, request),
+                    Err(complaint) => self.say(Reply::Failed(complaint)),
                 },
-            };
-            if let Some(reply) = reply {
-                self.say(reply);
             }
         }
     }
@@ -169,30 +191,39 @@ impl<T: Scalar> Lane<T> {
         })
     }
 
-    /// Serves inside the engine's run until the parent leaves. The answer to that comes from here.
-    fn enter(&mut self, engine: u64) -> Option<Reply> {
-        let engine = match self.engine(engine) {
-            Ok(engine) => engine,
-            Err(error) => return Some(Reply::Failed(error.into())),
+    /// Answers a request, inside the runs of these engines, and what comes there until the parent leaves them. The answer to leaving comes
+    /// from here, when the run has ended.
+    fn within(&mut self, enter: &[u64], request: Request) {
+        let Some((&outer, inner)) = enter.split_first() else {
+            let reply = self.reply(request);
+            return self.say(reply);
         };
-        let mut times = 0;
+        let engine = match self.engine(outer) {
+            Ok(engine) => engine,
+            Err(error) => return self.say(Reply::Failed(error.into())),
+        };
+        let (mut times, mut request) = (0, Some(request));
         let outcome = guarded(|| {
             engine.run(&mut || {
                 times += 1;
-                if times == 1 {
-                    self.say(Reply::Done);
-                    self.serve_until(&mut |request| matches!(request, Request::Leave));
+                if let Some(request) = request.take() {
+                    self.within(inner, request);
+                    self.serve(Where::Inside);
                 }
             });
             Ok(())
         });
-        Some(match (outcome, times) {
+        if self.has_ended {
+            return;
+        }
+        let outcome = outcome.and(self.at_leave.take().map_or(Ok(()), Err));
+        self.say(match (outcome, times) {
             (Err(complaint), _) => Reply::Failed(complaint),
             (Ok(()), 1) => Reply::Done,
             (Ok(()), times) => {
                 Reply::Failed(Complaint::Other(format!("Engine::run ran its job {times} times, not once")))
             }
-        })
+        });
     }
 
     fn reply(&mut self, request: Request) -> Reply {
@@ -237,7 +268,7 @@ impl<T: Scalar> Lane<T> {
                 };
                 return Ok(Reply::FloatStates(states));
             }
-            Request::Enter { .. } | Request::Leave | Request::End => {
+            Request::Leave | Request::End => {
                 return Err(protocol("a request out of its order"));
             }
             pass => return self.pass(pass),
@@ -262,12 +293,12 @@ impl<T: Scalar> Lane<T> {
         };
         let mut planned =
             locked(&self.server.layers).remove(&number).ok_or_else(|| protocol("a layer that there is not"))?;
-        let outcome = match &mut planned {
+        let outcome = catch_unwind(AssertUnwindSafe(|| match &mut planned {
             Planned::Layer(layer) => self.pass_of_layer(layer.as_mut(), &request),
             Planned::Bound(bound) => self.pass_of_bound(bound.as_mut(), &request),
-        };
+        }));
         locked(&self.server.layers).insert(number, planned);
-        outcome
+        outcome.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     fn pass_of_layer(&self, layer: &mut dyn Layer<T>, request: &Request) -> Result<Reply> {

@@ -93,6 +93,15 @@ impl fmt::Display for Place {
     }
 }
 
+/// How a backend's process was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// It ended before it answered.
+    Ended,
+    /// It did not answer in time.
+    Late,
+}
+
 /// One check on one backend in one scalar type, over all thread counts that were asked for.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -116,6 +125,8 @@ pub struct Outcome {
     pub at: Option<Place>,
     /// Whether the case that failed may pass where it is run alone: it can depend on luck, or on what ran before it in its process.
     pub may_pass_alone: bool,
+    /// How the backend's process was lost, where it was.
+    pub lost: Option<Lost>,
 }
 
 impl Outcome {
@@ -137,6 +148,7 @@ impl Outcome {
             worst: None,
             at: None,
             may_pass_alone: false,
+            lost: None,
         }
     }
 
@@ -153,6 +165,7 @@ impl Outcome {
             worst: None,
             at: None,
             may_pass_alone: false,
+            lost: None,
         }
     }
 

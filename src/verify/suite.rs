@@ -3,13 +3,14 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::cases::{Depth, Shape};
 use super::checks::{Probe, Tier};
 use super::fixture;
 use super::golden::Case;
 use super::venue::Venue;
-use super::{Outcome, Place, Status, actual, checks, compare, tolerances};
+use super::{Lost, Outcome, Place, Status, actual, checks, compare, tolerances};
 use crate::backend::Entry;
 use crate::error::{Error, Result};
 use crate::layer::Backend;
@@ -38,6 +39,8 @@ pub struct Suite {
     pub workloads: Vec<Workload>,
     /// From which shapes are drawn; another in each run.
     pub draw: u32,
+    /// Set from outside to end a run after the check that is being run; the others are skipped then, and nothing is known of them.
+    pub stop: Option<Arc<AtomicBool>>,
 }
 
 /// Tried on every machine, whatever it has: faults of a split show where a share is empty or uneven.
@@ -58,6 +61,7 @@ impl Suite {
             fixtures: fixture::embedded(),
             workloads: Workload::embedded(),
             draw: fresh_seed(),
+            stop: None,
         }
     }
 
@@ -167,6 +171,10 @@ impl<T: Scalar> Trial<'_, T> {
     /// One check on each thread count, up to the first failure.
     fn outcome(&mut self, name: &str, tier: Tier, run: &(dyn Fn(&mut Probe<'_, T>) -> Result<()> + Sync)) -> Outcome {
         let mut outcome = Outcome::without_cases(name, Some(tier), self.entry, T::KIND, Status::Passed);
+        if self.suite.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            outcome.status = Status::Skipped("the run was stopped".into());
+            return outcome;
+        }
         if self.late >= MOST_LATE {
             let reason = format!("not run: {MOST_LATE} checks before it got no answer in time");
             outcome.status = Status::Failed(Some(reason));
@@ -180,18 +188,20 @@ impl<T: Scalar> Trial<'_, T> {
             let start = std::thread::Builder::new();
             let ended = std::thread::scope(|scope| Ok(start.spawn_scoped(scope, || run(&mut probe))?.join()))
                 .unwrap_or_else(|error: std::io::Error| Ok(Err(no_thread(self.entry, count, error))));
-            let complaint = self.remote.and_then(Remote::end_stretch);
+            let end = self.remote.map_or(Ok(()), Remote::end_stretch);
             let place = Place { threads: count.get(), ..probe.place() };
             let found = probe.into_findings();
             outcome.executed += found.executed;
             (numbers, zeros) = (numbers + found.comparison.numbers, zeros + found.comparison.zeros);
             let error = match ended {
-                Ok(Ok(())) => complaint,
-                Ok(Err(error)) => {
-                    self.late += usize::from(matches!(error, Error::Lost { late: true, .. }));
-                    outcome.may_pass_alone |= matches!(error, Error::Lost { .. });
-                    Some(error.to_string())
-                }
+                Ok(result) => result.and(end).err().map(|error| {
+                    if let Error::Lost { late, .. } = error {
+                        self.late += usize::from(late);
+                        outcome.lost = Some(if late { Lost::Late } else { Lost::Ended });
+                        outcome.may_pass_alone = true;
+                    }
+                    error.to_string()
+                }),
                 Err(payload) => Some(format!("it panicked: {}", panic_text(payload.as_ref()))),
             };
             if let Some(error) = error {

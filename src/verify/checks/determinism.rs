@@ -6,6 +6,7 @@ use super::Probe;
 use crate::backend::Entry;
 use crate::error::Result;
 use crate::layer::{Activation, Backend, Determinism, Engine};
+use crate::remote::Remote;
 use crate::scalar::Scalar;
 use crate::verify::cases::{Depth, Shape, Table};
 use crate::verify::compare::Comparison;
@@ -97,6 +98,7 @@ pub(super) fn processes<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
         let mut found = Comparison::default();
         let (expected, got) =
             (outputs_of(engine.as_ref(), shape, seed)?, outputs_of(in_another.as_ref(), shape, seed)?);
+        another.end_stretch()?;
         hold(&mut found, "of another process", &got, &expected);
         Ok(found)
     })
@@ -106,13 +108,15 @@ pub(super) fn processes<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
 /// where there is time, all with the same one too.
 pub(super) fn concurrent<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let (entry, threads) = (probe.entry().clone(), probe.threads());
-    let quick = probe.depth() == Depth::Quick;
+    let (quick, remote) = (probe.depth() == Depth::Quick, probe.remote());
     probe.each_of(if quick { &AT_ONCE[6..7] } else { &AT_ONCE[3..7] }, |shape, seed| {
         let mut found = Comparison::default();
         if !quick {
             hold_together::<T>(&entry, threads, &[shape; AT_ONCE.len()], |_| seed, &mut found)?;
         }
         hold_together::<T>(&entry, threads, &AT_ONCE, |caller| seed.wrapping_add(caller as u32), &mut found)?;
+        // The callers are gone: so shall be what stands for them.
+        remote.map_or(Ok(()), Remote::end_stretch)?;
         Ok(found)
     })
 }

@@ -257,7 +257,10 @@ fn bound_refusals<T: Scalar>(engine: &dyn Engine<T>, wrong: Wrong, found: &mut C
         if name == "Z" { &mut arguments.z } else { &mut arguments.upstream }.make(wrong);
         let upstream = Kind::Da.of(arguments.upstream.view());
         let outcome = bound.descend(arguments.z.view(), upstream, T::one(), Descent::plain(T::one()));
-        hold_refusal(found, "descend", (&[name], wrong), outcome, true)?;
+        let Arguments { mut dw, mut db, .. } = Arguments::<T>::right();
+        bound.export(dw.view_mut(), db.view_mut())?;
+        let is_kept = dw.view() == right.w.view() && db.view() == right.b.view();
+        hold_refusal(found, "descend", (&[name], wrong), outcome, is_kept)?;
     }
     if wrong.is_of_layout() {
         return Ok(());

@@ -105,6 +105,8 @@ const WIDE: Shape = Shape::new(128, 4, 128);
 /// Rounds that are weighed together, and how often, at the most.
 const ROUNDS: usize = 16;
 const WEIGHINGS: usize = 5;
+/// Some pages, whatever the shape.
+const LEAST_ALLOWED: usize = 1 << 16;
 
 /// A pass leaves no memory behind, nor does a layer that is dropped.
 pub(super) fn growth<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
@@ -122,7 +124,7 @@ pub(super) fn growth<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
         let mut found = Comparison::default();
         let mut trial = Trial::<T>::normal(shape, Activation::Relu, seed);
         // Half of what n m numbers of each round would come to. Allocators keep a little here and there; they do not go on with it.
-        let allowed = (ROUNDS * shape.outputs * shape.batch * size_of::<T>() / 2) as u64;
+        let allowed = (ROUNDS * shape.outputs * shape.batch * size_of::<T>() / 2).max(LEAST_ALLOWED) as u64;
         let mut layer = engine.plan(trial.spec)?;
         let of_passes = in_run(engine.as_ref(), || {
             least_growth(process, allowed, || {

@@ -168,7 +168,7 @@ const ALL: &[Check] = checks! {
     "memory_guards", Memory, memory::guards, "nothing around an output is written";
     "memory_inputs", Memory, memory::inputs, "no input is changed, the upstream gradient included";
     "memory_allocations", Memory, growth::allocations, "a pass allocates no more than the backend declares for its products";
-    "memory_growth", Memory, growth::growth, "neither a pass nor a layer that is dropped leaves memory behind";
+    "memory_growth", Memory, growth::growth, "neither passes nor layers that are dropped leave behind as much as half of Z each";
     "determinism_repeated", Determinism, determinism::repeated, "the same call gives the same bits, on the same layer, a new one, and a new engine";
     "determinism_threads", Determinism, determinism::threads, "where the backend promises it: the same bits on one thread and on this many";
     "determinism_processes", Determinism, determinism::processes, "another process gives the same bits for the same calls";

@@ -197,6 +197,7 @@ impl<'a, T: Scalar> Probe<'a, T> {
 }
 
 fn shapes(suite: &Suite, check: &str, tables: &[Table], seed: u32) -> Vec<Shape> {
-    let draw = Draw { depth: suite.depth, seed, run: suite.draw, check, workloads: &suite.workloads };
+    let is_first = seed == suite.seed.unwrap_or_else(|| seeds(suite.depth)[0]);
+    let draw = Draw { depth: suite.depth, seed, run: suite.draw, check, workloads: &suite.workloads, is_first };
     tables.iter().flat_map(|table| table.shapes(&draw)).collect()
 }

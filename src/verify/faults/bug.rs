@@ -112,6 +112,7 @@ bugs! {
     Deadlock, "deadlock", Process, ["t0_forward"], "a pass never comes back";
     WorkerPanic, "panic_in_a_worker", Process, ["t0_forward"], "a worker panics, and the caller says that all is well";
     ClosesDescriptors, "closes_descriptors", Process, ["t0_forward"], "descriptors 3 to 20 are closed";
-    ExitAtDrop, "exit_when_an_engine_is_dropped", Process, ["threads_quiet", "determinism_repeated"], "the process ends with exit code 0 when an engine is dropped";
+    ExitAtDrop, "exit_when_an_engine_is_dropped", Process, ["t0_forward", "threads_quiet", "determinism_repeated"], "the process ends with exit code 0 when an engine is dropped";
+    PanicAtDrop, "panic_when_a_layer_is_dropped", Process, ["t0_forward", "t0_scale"], "a layer that has computed panics when it is dropped";
     OtherBackend, "silent_other_backend", Registry, ["state_engine"], "every other opening gives an engine of another backend";
 }

@@ -371,6 +371,9 @@ impl<T> Drop for FaultyLayer<T> {
         if self.shared.bug == Bug::DropElsewhere && is_elsewhere && !std::thread::panicking() {
             panic!("dropped on another thread than the one that planned it");
         }
+        if self.shared.bug == Bug::PanicAtDrop && self.calls > 0 && !std::thread::panicking() {
+            panic!("dropped");
+        }
     }
 }
 

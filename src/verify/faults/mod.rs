@@ -55,6 +55,9 @@ impl fmt::Display for Site {
 /// How long an answer of a backend may take that is known to give none.
 const HANGING: Duration = Duration::from_secs(3);
 
+/// The variable of the environment in which a child of this program has the catalogue's backends too.
+pub const VARIABLE: &str = "LAYERBENCH_FAULTS";
+
 /// The seed of the shapes that the catalogue's checks draw: what must be caught must not depend on luck.
 const DRAW: u32 = 1;
 
@@ -82,10 +85,12 @@ impl Fault {
     /// type. Once all that are asked for have failed, the other type is left out.
     pub fn caught(&self, venue: &Venue, checks: &[&str]) -> Vec<String> {
         let venue = match venue {
-            Venue::Children { program, limit } if matches!(self.bug, Bug::Deadlock | Bug::NestedDeadlock) => {
-                Venue::Children { program: program.clone(), limit: HANGING.min(*limit) }
+            Venue::Children { program, limit } => {
+                let hangs = matches!(self.bug, Bug::Deadlock | Bug::NestedDeadlock);
+                let limit = if hangs { HANGING.min(*limit) } else { *limit };
+                Venue::Children { program: program.clone().with_variable(VARIABLE, "1"), limit }
             }
-            other => other.clone(),
+            Venue::ThisProcess => Venue::ThisProcess,
         };
         let suite = Suite {
             checks: checks.iter().map(ToString::to_string).collect(),
