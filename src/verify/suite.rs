@@ -168,6 +168,18 @@ struct Trial<'a, T: Scalar> {
 }
 
 impl<T: Scalar> Trial<'_, T> {
+    /// Where seconds count, only checks of arithmetic and of bits run on all thread counts; the others on the fewest, the most, and an odd
+    /// one between.
+    fn threads_of(&self, tier: Tier) -> Vec<NonZeroUsize> {
+        const BETWEEN: usize = 3;
+        let counts = self.threads.iter().copied();
+        if self.suite.depth > Depth::Quick || matches!(tier, Tier::T0 | Tier::T1 | Tier::Determinism) {
+            return counts.collect();
+        }
+        let outermost = [self.threads.first(), self.threads.last()];
+        counts.filter(|count| count.get() == BETWEEN || outermost.contains(&Some(count))).collect()
+    }
+
     /// One check on each thread count, up to the first failure.
     fn outcome(&mut self, name: &str, tier: Tier, run: &(dyn Fn(&mut Probe<'_, T>) -> Result<()> + Sync)) -> Outcome {
         let mut outcome = Outcome::without_cases(name, Some(tier), self.entry, T::KIND, Status::Passed);
@@ -182,8 +194,9 @@ impl<T: Scalar> Trial<'_, T> {
         }
         let mut skipped = None;
         let (mut numbers, mut zeros) = (0, 0);
-        for &count in self.threads {
-            let mut probe = Probe::new(self.entry, self.remote, (count, self.threads), name, self.suite);
+        let threads = self.threads_of(tier);
+        for &count in &threads {
+            let mut probe = Probe::new(self.entry, self.remote, (count, &threads), name, self.suite);
             // In a thread of its own: floating-point modes that a backend leaves changed end with it, and a panic is a result.
             let start = std::thread::Builder::new();
             let ended = std::thread::scope(|scope| Ok(start.spawn_scoped(scope, || run(&mut probe))?.join()))

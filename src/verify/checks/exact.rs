@@ -17,7 +17,7 @@ use super::Probe;
 use crate::error::Result;
 use crate::layer::{Activation, Engine};
 use crate::scalar::{Scalar, ScalarKind};
-use crate::verify::cases::{Shape, Table};
+use crate::verify::cases::{Depth, Shape, Table};
 use crate::verify::compare::Comparison;
 use crate::verify::trial::{ACTIVATIONS, Kind, Trial};
 
@@ -77,7 +77,9 @@ pub(super) fn scale<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
 /// The layers that are measured, at the batches that they are measured at. Outputs of one unit are there too, and large products.
 pub(super) fn workload<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let engine = probe.open()?;
-    probe.each(&[Table::Workload], |shape, seed| {
+    let all = probe.depth() > Depth::Quick || probe.is_outermost();
+    let is_tried = |shape: &Shape| all || shape.work() <= WORTH_SPARING;
+    probe.each_where(&[Table::Workload], is_tried, |shape, seed| {
         let mut found = Comparison::default();
         if shape.work() > LARGE {
             Large::new::<T>(shape, seed).hold(engine.as_ref(), Pass::Both, &mut found)?;
@@ -334,6 +336,8 @@ fn freivalds<T: Scalar>(
 
 /// No element of a right product is so large.
 const LARGEST_INTEGER: f64 = (1_u64 << 40) as f64;
+/// Multiply-adds from which on a layer is tried on the fewest and the most threads only, where seconds count.
+const WORTH_SPARING: usize = 1 << 22;
 /// Multiply-adds from which on a reference is kept for the next thread count.
 const WORTH_KEEPING: usize = 1 << 18;
 /// Elements of what is kept, in all, of four bytes.

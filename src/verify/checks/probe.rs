@@ -123,6 +123,21 @@ impl<'a, T: Scalar> Probe<'a, T> {
         self.over(|seed| shapes(suite, check, tables, seed), case)
     }
 
+    /// The same over those shapes of the tables that are worth it.
+    ///
+    /// # Errors
+    /// As [`each`](Self::each).
+    pub fn each_where(
+        &mut self,
+        tables: &[Table],
+        is_tried: impl Fn(&Shape) -> bool,
+        case: impl FnMut(Shape, u32) -> Result<Comparison>,
+    ) -> Result<()> {
+        let (suite, check) = (self.suite, self.check);
+        let tried = |seed| shapes(suite, check, tables, seed).into_iter().filter(&is_tried).collect();
+        self.over(tried, case)
+    }
+
     /// The shapes of some tables for a seed.
     pub fn shapes(&self, tables: &[Table], seed: u32) -> Vec<Shape> {
         shapes(self.suite, self.check, tables, seed)
