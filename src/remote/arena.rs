@@ -72,12 +72,12 @@ impl Arena {
         unsafe { ptr::copy_nonoverlapping(image.as_ptr(), self.base.as_ptr(), image.len()) };
     }
 
-    /// Reads its first bytes, as the child left them.
-    pub fn read(&self, image: &mut [u8]) {
-        assert!(image.len() <= self.bytes, "an image fits its arena");
+    /// Reads its bytes from `offset` on, as the child left them.
+    pub fn read(&self, offset: usize, image: &mut [u8]) {
+        assert!(image.len() <= self.bytes - offset, "an image fits its arena");
         // SAFETY: as above. A child that still writes makes the bytes arbitrary, and all bytes are numbers; they are copied once and only
         // the copy is looked at.
-        unsafe { ptr::copy_nonoverlapping(self.base.as_ptr(), image.as_mut_ptr(), image.len()) };
+        unsafe { ptr::copy_nonoverlapping(self.base.as_ptr().add(offset), image.as_mut_ptr(), image.len()) };
     }
 
     /// A matrix of the arena, in the child.

@@ -13,15 +13,15 @@ use crate::scalar::{Scalar, bytes_of, bytes_of_mut};
 const MARGIN: usize = 128;
 /// Addresses keep their distance from the last multiple of this.
 const ALIGNMENT: usize = 64;
-/// What lies around matrices and between their rows: a NaN in both types, with a payload of its own so that whoever writes one shows.
-const AROUND: [u8; 8] = [0xa5, 0xc3, 0xff, 0x7f, 0xa5, 0xc3, 0xff, 0x7f];
+/// What lies around matrices and between their rows: a NaN in both types, and none that arithmetic gives.
+const AROUND: u8 = 0xff;
 
 /// The matrices of one call.
 #[derive(Default)]
 pub(super) struct Layout {
     /// What the arena holds at the call.
     before: Vec<u8>,
-    /// What it held afterwards.
+    /// What it held afterwards, but for the inputs.
     after: Vec<u8>,
     /// Each with its first byte and the one behind its last.
     places: Vec<(&'static str, usize, usize)>,
@@ -52,11 +52,22 @@ impl Layout {
         let lowest = lowest(&view).addr();
         let free = self.before.len() + MARGIN;
         let start = free.next_multiple_of(ALIGNMENT) + lowest % ALIGNMENT;
-        let end = start + extent * size_of::<T>() + MARGIN;
-        let from = self.before.len();
-        self.before.resize(end.next_multiple_of(ALIGNMENT), 0);
-        self.before[from..].as_chunks_mut::<8>().0.fill(AROUND);
+        let end = start + extent * size_of::<T>();
         place.offset = start;
+        self.before.resize(start, AROUND);
+        match view.as_slice() {
+            Some(all) => self.before.extend_from_slice(bytes_of(all)),
+            None => {
+                self.before.resize(end, AROUND);
+                self.put_rows(&place, view);
+            }
+        }
+        self.before.resize((end + MARGIN).next_multiple_of(ALIGNMENT), AROUND);
+        self.places.push((what, start, end));
+        place
+    }
+
+    fn put_rows<T: Scalar>(&mut self, place: &Place, view: ArrayView2<'_, T>) {
         for row in 0..view.nrows() {
             let (row, start) = (view.row(row), place.row_start::<T>(row));
             match row.to_slice().filter(|_| place.has_whole_rows()) {
@@ -67,23 +78,17 @@ impl Layout {
                 }),
             }
         }
-        self.places.push((what, start, end - MARGIN));
-        place
     }
 
     /// Whatever was put until now is an input: it is read-only in the child.
     pub fn begin_outputs(&mut self) {
         self.inputs = self.before.len().next_multiple_of(page_size());
-        let from = self.before.len();
-        self.before.resize(self.inputs, 0);
-        self.before[from..].as_chunks_mut::<8>().0.fill(AROUND);
+        self.before.resize(self.inputs, AROUND);
     }
 
     /// Whatever lies behind the last matrix is looked at too.
     pub fn finish(&mut self) {
-        let from = self.before.len();
-        self.before.resize((from + page_size()).next_multiple_of(page_size()), 0);
-        self.before[from..].as_chunks_mut::<8>().0.fill(AROUND);
+        self.before.resize((self.before.len() + page_size()).next_multiple_of(page_size()), AROUND);
     }
 
     /// The bytes that the inputs take.
@@ -103,16 +108,18 @@ impl Layout {
 
     /// To be called after it, and before the outputs are taken.
     pub fn read(&mut self, arena: &Arena) {
-        self.after.resize(self.before.len(), 0);
-        arena.read(&mut self.after);
+        // What is read-only there is as it was.
+        self.after.resize(self.before.len() - self.inputs, 0);
+        arena.read(self.inputs, &mut self.after);
     }
 
     /// Takes an output. From then on the place counts as unchanged.
     pub fn take<T: Scalar>(&mut self, place: &Place, mut view: ArrayViewMut2<'_, T>) {
         let mut take = |at: usize, elements: &mut [T]| {
             let range = at..at + size_of_val(elements);
-            bytes_of_mut(elements).copy_from_slice(&self.after[range.clone()]);
-            self.after[range.clone()].copy_from_slice(&self.before[range]);
+            let there = &mut self.after[range.start - self.inputs..range.end - self.inputs];
+            bytes_of_mut(elements).copy_from_slice(there);
+            there.copy_from_slice(&self.before[range]);
         };
         for row in 0..view.nrows() {
             let (mut row, start) = (view.row_mut(row), place.row_start::<T>(row));
@@ -130,11 +137,12 @@ impl Layout {
     /// # Errors
     /// [`Error::Trespass`], naming the matrix that was changed, or the nearest.
     pub fn expect_untouched(&self) -> Result<()> {
-        if self.before == self.after {
+        let before = &self.before[self.inputs..];
+        if before == self.after {
             return Ok(());
         }
-        let changed = self.before.iter().zip(&self.after).position(|(before, after)| before != after);
-        let changed = changed.unwrap_or_default();
+        let changed = before.iter().zip(&self.after).position(|(before, after)| before != after);
+        let changed = self.inputs + changed.unwrap_or_default();
         let distance =
             |&&(_, start, end): &&(&str, usize, usize)| start.saturating_sub(changed) + changed.saturating_sub(end);
         let nearest = self.places.iter().min_by_key(distance);

@@ -43,7 +43,9 @@ fn hold<T: Scalar>(found: &mut Comparison, when: &str, got: &Trial<T>, expected:
 pub(super) fn repeated<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let engine = probe.open()?;
     let (entry, threads) = (probe.entry().clone(), probe.threads());
-    probe.each(&[Table::Ordinary, Table::SharedOut], |shape, seed| {
+    let large = probe.depth() > Depth::Quick || probe.is_last();
+    let is_tried = |shape: &Shape| large || shape.work() <= 1 << 20;
+    probe.each_where(&[Table::Ordinary, Table::SharedOut], is_tried, |shape, seed| {
         let mut found = Comparison::default();
         let first = outputs_of(engine.as_ref(), shape, seed)?;
         let again = |engine: &dyn Engine<T>| -> Result<Trial<T>> {
