@@ -32,9 +32,9 @@ fn conforms(name: &str) {
     assert_eq!(outcomes.len(), 2 * (fixtures + checks::all().len()), "{name}: an outcome for each check");
     let skipped: Vec<_> = outcomes.iter().filter(|o| matches!(o.status, Status::Skipped(_))).collect();
     assert!(skipped.iter().all(|o| ["determinism_threads", "t5_cat_curve"].contains(&o.check.as_str())), "{skipped:?}");
-    // 1,800 cases in each scalar type on one thread, and as many again for each thread count more.
+    // Most of them are exact shapes, which are tried on each thread count in both scalar types.
     let threads = Suite::new(Depth::Normal).thread_counts(entry, NonZeroUsize::MIN).len();
-    assert!(executed > 3_000 * threads, "{name}: only {executed} cases");
+    assert!(executed > 2_000 * threads, "{name}: only {executed} cases");
 }
 
 #[test]

@@ -168,12 +168,12 @@ struct Trial<'a, T: Scalar> {
 }
 
 impl<T: Scalar> Trial<'_, T> {
-    /// Where seconds count, only checks of arithmetic and of bits run on all thread counts; the others on the fewest, the most, and an odd
-    /// one between.
+    /// But for [`Depth::Full`], only checks of arithmetic and of bits run on all thread counts; the others on the fewest, the most, and an
+    /// odd one between.
     fn threads_of(&self, tier: Tier) -> Vec<NonZeroUsize> {
         const BETWEEN: usize = 3;
         let counts = self.threads.iter().copied();
-        if self.suite.depth > Depth::Quick || matches!(tier, Tier::T0 | Tier::T1 | Tier::Determinism) {
+        if self.suite.depth == Depth::Full || matches!(tier, Tier::T0 | Tier::T1 | Tier::Determinism) {
             return counts.collect();
         }
         let outermost = [self.threads.first(), self.threads.last()];
