@@ -29,7 +29,7 @@ bugs! {
     Accumulated, "output_accumulated", Kernel, ["t0_forward", "t0_backward"], "the product is added to what the output holds";
     BetaZero, "nan_through_beta", Kernel, ["t0_forward", "t0_backward"], "the output is multiplied by zero instead of overwritten";
     F32Sums, "f32_sums_in_f64", Kernel, ["t1_forward", "t1_backward", "t1_one_sign"], "sums of f64 products are kept in f32";
-    F32SumsLarge, "f32_sums_when_large", Kernel, ["t1_workload"], "the same in products of 2^24 multiply-adds and more";
+    F32SumsLarge, "f32_sums_when_large", Kernel, ["t1_workload"], "the same in products of 2^20 multiply-adds and more";
     DroppedProduct, "product_dropped_at_12288", Kernel, ["t0_workload", "t0_forward"], "one product of a sum of 12288 is left out";
     At209Columns, "wrong_at_209_columns", Kernel, ["t0_forward", "t0_workload"], "the last product is left out where there are exactly 209 columns";
     MiddleDepth, "depth_between_the_tried", Kernel, ["t0_forward"], "the last product is left out of sums of 257 to 2047 that no table has";
@@ -113,6 +113,6 @@ bugs! {
     WorkerPanic, "panic_in_a_worker", Process, ["t0_forward"], "a worker panics, and the caller says that all is well";
     ClosesDescriptors, "closes_descriptors", Process, ["t0_forward"], "descriptors 3 to 20 are closed";
     ExitAtDrop, "exit_when_an_engine_is_dropped", Process, ["t0_forward", "threads_quiet", "determinism_repeated"], "the process ends with exit code 0 when an engine is dropped";
-    PanicAtDrop, "panic_when_a_layer_is_dropped", Process, ["t0_forward", "t0_scale"], "a layer that has computed panics when it is dropped";
+    PanicAtDrop, "panic_when_a_layer_is_dropped", Process, ["t0_forward", "t3_layer"], "a layer that has computed panics when it is dropped";
     OtherBackend, "silent_other_backend", Registry, ["state_engine"], "every other opening gives an engine of another backend";
 }

@@ -99,7 +99,7 @@ fn gemm_of_one<T: Scalar>(
                 }
                 let sum = &mut sums[p * parts / k];
                 *sum += factor * read(bug, &b, if b_op == Op::Plain { (p, j) } else { (j, p) });
-                if bug == Bug::F32Sums || (bug == Bug::F32SumsLarge && m * n * k >= 1 << 24) {
+                if bug == Bug::F32Sums || (bug == Bug::F32SumsLarge && m * n * k >= 1 << 20) {
                     *sum = T::of(f64::from(sum.widen() as f32));
                 }
             }
