@@ -11,7 +11,8 @@ use super::process::Child;
 use super::protocol::{Failure, Passes, Prepared, Reply, Request};
 use super::record::{Child as ChildKind, Measured, Outcome};
 use super::replay::Replay;
-use super::results::{Matrix, Part};
+use super::results::Shown;
+use super::sampling::{digest, go, rest};
 use super::truth;
 
 /// So often the parent looks further where every sample seems to have taken longer than the child states. On a machine with several times
@@ -44,22 +45,6 @@ pub(super) struct Contender<'a> {
 pub(super) struct Sample {
     times: Times,
     quiet: bool,
-}
-
-/// Parts of what a sample gave.
-pub(super) struct Shown {
-    pub passes: Passes,
-    /// Whether the replay gave the same.
-    pub is_replayed: bool,
-    pub parts: Vec<Part>,
-    pub numbers: Vec<Array2<f64>>,
-}
-
-impl Shown {
-    /// The part of a matrix, with its numbers.
-    pub fn of(&self, matrix: Matrix) -> Option<(&Part, &Array2<f64>)> {
-        self.parts.iter().zip(&self.numbers).find(|(part, _)| part.matrix == matrix)
-    }
 }
 
 impl<'a> Contender<'a> {
@@ -165,44 +150,5 @@ impl<'a> Contender<'a> {
             rest(child, timeout)?;
         }
         clocks::judge(&times, &all[times.len()..], self.cell.threads.get())
-    }
-}
-
-/// Has passes made. Where the run was stopped meanwhile (Ctrl-Z), once more: what clocks showed is no time of a pass.
-pub(super) fn go(
-    child: &mut Child,
-    passes: Passes,
-    timeout: Duration,
-    is_over: impl Fn() -> bool,
-) -> Result<Times, Failure> {
-    loop {
-        match child.ask(&Request::WarmUp(passes), "a warm-up", timeout)? {
-            Reply::Warm => {}
-            other => return Err(other.unexpected()),
-        }
-        let (reply, seen) = child.watch(&Request::Go, "a sample", timeout)?;
-        let Reply::Done(stated) = reply else { return Err(reply.unexpected()) };
-        if child.was_stopped() && !is_over() {
-            continue;
-        }
-        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let cpu = seen.cpu.map_or(stated.cpu_ns, nanoseconds);
-        return Ok(Times { stated: stated.wall_ns, seen: nanoseconds(seen.wall), cpu });
-    }
-}
-
-/// What the last pass gave.
-pub(super) fn digest(child: &mut Child, timeout: Duration) -> Result<String, Failure> {
-    match child.ask(&Request::Digest, "a digest", timeout)? {
-        Reply::Digested(digest) => Ok(digest),
-        other => Err(other.unexpected()),
-    }
-}
-
-/// Waits until the child is quiet; answers whether it is.
-pub(super) fn rest(child: &mut Child, timeout: Duration) -> Result<bool, Failure> {
-    match child.ask(&Request::Rest, "a rest", timeout)? {
-        Reply::Rested { quiet } => Ok(quiet),
-        other => Err(other.unexpected()),
     }
 }

@@ -12,11 +12,8 @@ use super::process::Child;
 use super::protocol::Failure;
 use super::record::{Child as ChildKind, Limits, Outcome};
 use super::replay::{self, Replay};
-pub use super::settings::Settings;
+pub use super::settings::{FEWEST_ROUNDS, Settings};
 use super::{change, order};
-
-/// The fewest rounds that give an interval for a median; a group that the deadline cuts below is not kept.
-pub const FEWEST_ROUNDS: usize = 6;
 
 /// A child that is through.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@
 //! more than once; [`record`] says what is left behind, [`journal`] keeps it in files, `schema2` reads those of before.
 //!
 //! A child is not believed: `contender` takes its samples and holds the times that it states against what the parent sees (`clocks`),
-//! passes find changed inputs (`change`), and what they gave (`results`) must come out again in a `replay`, or be right (`truth`).
+//! passes find changed inputs (`change`), and what they gave (`sampling`, `results`) must come out again in a `replay`, or be right (`truth`).
 //! All this is against carelessness, libraries with own clocks and remembered results; who writes into this program's memory is not stopped.
 
 mod cell;
@@ -31,6 +31,7 @@ mod quiet;
 pub mod record;
 mod replay;
 mod results;
+mod sampling;
 mod schema2;
 mod settings;
 pub mod statistics;

@@ -5,11 +5,11 @@ use ndarray::Array2;
 
 use super::cell::Cell;
 use super::change::draw;
-use super::contender::{Shown, digest, go, rest};
-use super::engine::FEWEST_ROUNDS;
 use super::process::Child;
 use super::protocol::{Failure, Passes};
-use super::settings::Settings;
+use super::results::Shown;
+use super::sampling::{digest, go, rest};
+use super::settings::{FEWEST_ROUNDS, Settings};
 
 /// The results of a cell in the rounds that were drawn.
 pub(super) struct Replay {

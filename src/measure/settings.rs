@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 use super::judge::Judge;
 use crate::child::Program;
 
+/// The fewest rounds that give an interval for a median; a group that the deadline cuts below is not kept.
+pub const FEWEST_ROUNDS: usize = 6;
+
 /// How a run measures.
 #[derive(Clone, Debug)]
 pub struct Settings {

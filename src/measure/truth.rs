@@ -6,10 +6,9 @@ use ndarray::{Array2, Axis};
 
 use super::cell::Cell;
 use super::change::{self, draw};
-use super::contender::Shown;
 use super::job::Job;
 use super::protocol::{Cause, Failure, Passes};
-use super::results::{Lines, Matrix, Part, matrices};
+use super::results::{Lines, Matrix, Part, Shown, matrices};
 use crate::data::Examples;
 use crate::error::Result;
 use crate::layer::Activation;
