@@ -11,8 +11,7 @@ use super::process::Child;
 use super::protocol::{Failure, Passes, Prepared, Reply, Request};
 use super::record::{Child as ChildKind, Measured, Outcome};
 use super::replay::Replay;
-use super::results::Shown;
-use super::sampling::{digest, go, rest};
+use super::sampling::{Shown, digest, go, rest};
 use super::truth;
 
 /// So often the parent looks further where every sample seems to have taken longer than the child states. On a machine with several times

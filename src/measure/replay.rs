@@ -7,8 +7,7 @@ use super::cell::Cell;
 use super::change::draw;
 use super::process::Child;
 use super::protocol::{Failure, Passes};
-use super::results::Shown;
-use super::sampling::{digest, go, rest};
+use super::sampling::{Shown, digest, go, rest};
 use super::settings::{FEWEST_ROUNDS, Settings};
 
 /// The results of a cell in the rounds that were drawn.

@@ -5,7 +5,6 @@ use std::fmt;
 use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
-use super::protocol::Passes;
 use crate::data::Hasher;
 use crate::network::{Network, Parameters};
 use crate::scalar::Scalar;
@@ -93,22 +92,6 @@ impl Part {
     pub fn of<T: Scalar>(&self, matrix: ArrayView2<'_, T>) -> Array2<f64> {
         let rows = matrix.select(Axis(0), &self.rows.below(matrix.nrows()));
         rows.select(Axis(1), &self.columns.below(matrix.ncols())).mapv(Scalar::widen)
-    }
-}
-
-/// Parts of what a sample gave.
-pub(super) struct Shown {
-    pub passes: Passes,
-    /// Whether the replay gave the same.
-    pub is_replayed: bool,
-    pub parts: Vec<Part>,
-    pub numbers: Vec<Array2<f64>>,
-}
-
-impl Shown {
-    /// The part of a matrix, with its numbers.
-    pub fn of(&self, matrix: Matrix) -> Option<(&Part, &Array2<f64>)> {
-        self.parts.iter().zip(&self.numbers).find(|(part, _)| part.matrix == matrix)
     }
 }
 

@@ -2,9 +2,28 @@
 
 use std::time::Duration;
 
+use ndarray::Array2;
+
 use super::clocks::Times;
 use super::process::Child;
 use super::protocol::{Failure, Passes, Reply, Request};
+use super::results::{Matrix, Part};
+
+/// Parts of what a sample gave.
+pub(super) struct Shown {
+    pub passes: Passes,
+    /// Whether the replay gave the same.
+    pub is_replayed: bool,
+    pub parts: Vec<Part>,
+    pub numbers: Vec<Array2<f64>>,
+}
+
+impl Shown {
+    /// The part of a matrix, with its numbers.
+    pub fn of(&self, matrix: Matrix) -> Option<(&Part, &Array2<f64>)> {
+        self.parts.iter().zip(&self.numbers).find(|(part, _)| part.matrix == matrix)
+    }
+}
 
 /// Has passes made. Where the run was stopped meanwhile (Ctrl-Z), once more: what clocks showed is no time of a pass.
 pub(super) fn go(
