@@ -117,7 +117,7 @@ pub(super) fn processes<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
 pub(super) fn concurrent<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let (entry, threads) = (probe.entry().clone(), probe.threads());
     let (quick, remote) = (probe.depth() == Depth::Quick, probe.remote());
-    probe.each_of(if quick { &AT_ONCE[6..7] } else { &AT_ONCE[3..7] }, |shape, seed| {
+    probe.each_of(if quick { &AT_ONCE[6..7] } else { &AT_ONCE[5..7] }, |shape, seed| {
         let mut found = Comparison::default();
         if !quick {
             hold_together::<T>(&entry, threads, &[shape; AT_ONCE.len()], |_| seed, &mut found)?;

@@ -77,7 +77,11 @@ pub(super) fn scale<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
 /// The layers that are measured, at the batches that they are measured at. Outputs of one unit are there too, and large products.
 pub(super) fn workload<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let engine = probe.open()?;
-    let all = probe.depth() > Depth::Quick || probe.is_last();
+    let all = match probe.depth() {
+        Depth::Quick => probe.is_last(),
+        Depth::Normal => probe.is_outermost(),
+        Depth::Full => true,
+    };
     let is_tried = |shape: &Shape| all || shape.work() <= WORTH_SPARING;
     probe.each_where(&[Table::Workload], is_tried, |shape, seed| {
         let mut found = Comparison::default();
@@ -336,7 +340,8 @@ fn freivalds<T: Scalar>(
 
 /// No element of a right product is so large.
 const LARGEST_INTEGER: f64 = (1_u64 << 40) as f64;
-/// Multiply-adds from which on a layer is tried on the most threads only, where seconds count.
+/// Multiply-adds from which on a layer is tried on some thread counts only, but for
+/// [`Depth::Full`].
 const WORTH_SPARING: usize = 1 << 22;
 /// Multiply-adds from which on a reference is kept for the next thread count.
 const WORTH_KEEPING: usize = 1 << 18;
