@@ -31,6 +31,8 @@ const SIZES: [usize; 4] = [160, 320, 640, 1024];
 const PASSES: usize = 6;
 /// Passes of the smallest before anything is seen.
 const WARM_UP: usize = 30;
+/// Moments of a pass that takes long: some 30 ms.
+const LONG: usize = 100;
 /// How often a verdict of guilty is looked into again.
 const TRIES: usize = 5;
 
@@ -43,6 +45,11 @@ impl Work {
         let mut counts = self.0.clone();
         counts.sort_unstable();
         counts.get(counts.len() / 2).copied().unwrap_or(0)
+    }
+
+    /// Whether the passes take so long that sharing them out pays for anybody.
+    fn is_long(&self) -> bool {
+        self.0.len() >= LONG
     }
 
     /// Whether two worked at once in more than a tenth of them.
@@ -117,8 +124,11 @@ fn hold_count<T: Scalar>(engine: &dyn Engine<T>, process: Process, label: &str, 
         if fewest <= threads && has_two {
             break;
         }
-        // Small products may rightly be left to one thread: the verdict is that on the largest.
-        if !has_two && let Some(larger) = larger.next() {
+        // Small products may rightly be left to one thread: the verdict is that on one that takes long.
+        if !has_two
+            && !work.is_long()
+            && let Some(larger) = larger.next()
+        {
             size = larger;
         }
     }
