@@ -113,7 +113,8 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
         // Whatever becomes of this run, the report of one before it is not taken for its own.
         let unfinished = entries.iter().map(|entry| Outcome::of_unfinished(entry)).collect();
         let interim = Verification { outcomes: unfinished, ..report.clone() };
-        write_whole(args, output, &interim, "", as_text, out)?;
+        let lines: String = interim.outcomes.iter().map(|outcome| line(outcome, &interim)).collect();
+        write_whole(args, output, &interim, &lines, as_text, out)?;
         output = create()?;
     }
     let mut written = Ok(());
