@@ -125,8 +125,12 @@ impl Cells {
         threads: NonZeroUsize,
     ) -> anyhow::Result<Job<T>> {
         let verdict = self.verdicts.entry((entry.name().into(), T::KIND)).or_insert_with(|| {
-            let host = Venue::children_of(Program::at(env!("CARGO_BIN_EXE_layerbench")));
-            expect_verified(entry, T::KIND, &thread_counts(entry), &fixture::embedded(), &host)
+            // With `--test` nothing is timed.
+            if std::env::args().any(|argument| argument == "--test") {
+                return Ok(());
+            }
+            let venue = Venue::children_of(Program::at(env!("CARGO_BIN_EXE_layerbench")));
+            expect_verified(entry, T::KIND, &thread_counts(entry), &fixture::embedded(), &venue)
                 .map_err(|e| e.to_string())
         });
         verdict.as_ref().map_err(|reason| {

@@ -1,7 +1,7 @@
 //! A backend in another process: the same traits, each call of which a child answers. Whoever judges keeps what was expected; the child
 //! gets inputs and gives back outputs, and whatever it does to its own process is seen from outside.
 //!
-//! [`Remote`] is the parent's side: a [`Backend`](crate::layer::Backend) whose engines live in children of a [`Program`], one child for each
+//! [`Remote`] is the parent's side: a [`Backend`](crate::layer::Backend) whose engines live in children of a [`Program`](crate::child::Program), one child for each
 //! thread count. `serve` is the child's side. They speak the `protocol` over a [`Channel`](crate::child::Channel); matrices lie in an
 //! `arena` that both have mapped, laid out as the caller's views are: same strides, same alignment, with NaN around them. What was changed
 //! there and is no output is an error of the call.
