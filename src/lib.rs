@@ -28,7 +28,7 @@
 //! | [`layer`] | the layer trait, its contracts, activations, parameters |
 //! | [`child`] | how a process that may crash, hang or babble is started, talked to, limited and ended |
 //! | [`machine`] | what this computer is and can do at most: facts, measured peak and bandwidth |
-//! | [`scalar`], [`error`], [`Counting`], `text`, `files` | `f32`/`f64`; the one error type; an allocator that counts; foreign text: escaped, quoted, and where it is wrong; temporary files that go however the program ends |
+//! | [`scalar`], [`error`], [`Counting`], `text`, `files`, `panics` | `f32`/`f64`; the one error type; an allocator that counts; foreign text: escaped, quoted, and where it is wrong; temporary files that go however the program ends; locks and words of what panicked |
 //!
 //! # Which way to read
 //!
@@ -51,6 +51,7 @@ pub mod machine;
 pub mod measure;
 pub mod network;
 pub mod notebook;
+mod panics;
 pub mod remote;
 pub mod report;
 pub mod scalar;

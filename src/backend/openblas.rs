@@ -9,7 +9,7 @@ mod library;
 use std::ffi::c_int;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use blas_src as _;
 use cblas_sys::{CBLAS_LAYOUT, CBLAS_TRANSPOSE, cblas_dgemm, cblas_sgemm};
@@ -20,6 +20,7 @@ pub use library::{ThreadModel, config, corename, path, thread_model, threads};
 use crate::error::{Error, Result};
 use crate::layer::{Backend, Dense, Determinism, Engine, Kernels, Layer, LayerSpec, Op, Profile};
 use crate::machine::ThreadLibrary;
+use crate::panics::locked;
 use crate::scalar::Scalar;
 
 const NAME: &str = "openblas";
@@ -64,7 +65,7 @@ static HELD: Mutex<Held> = Mutex::new(Held { threads: 0, leases: 0 });
 
 /// The guarded state is two integers, always consistent: a panic elsewhere does not spoil it.
 fn held() -> MutexGuard<'static, Held> {
-    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+    locked(&HELD)
 }
 
 /// A share in the global thread count; dropping the last one frees it.

@@ -92,8 +92,7 @@ impl fmt::Display for Failure {
         if !words.is_empty() {
             write!(f, "; its last words: {words}")?;
         }
-        let limits = if self.may_be_a_limit() { limits::in_force() } else { Vec::new() };
-        if limits.is_empty() { Ok(()) } else { write!(f, " (limits here: {})", limits.join(", ")) }
+        if self.may_be_a_limit() { f.write_str(&limits::limits_here()) } else { Ok(()) }
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn of_this_process() -> Environment {
 }
 
 /// What is set for a child on so many threads.
-pub(crate) fn set(threads: NonZeroUsize) -> Environment {
+pub(super) fn set(threads: NonZeroUsize) -> Environment {
     let counts = THREAD_COUNTS.map(|name| (name.to_owned(), threads.to_string()));
     counts.into_iter().chain([(SPIN_LIMIT.0.to_owned(), SPIN_LIMIT.1.to_owned())]).collect()
 }

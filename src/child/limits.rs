@@ -75,7 +75,7 @@ fn lower(resource: Resource, limit: u64) -> io::Result<()> {
 
 /// The limits on memory, processor time and threads under which this process and its children run, each with how it is set; empty where
 /// there are none. For messages: where something was ended, one of them may be why.
-pub(crate) fn in_force() -> Vec<String> {
+fn in_force() -> Vec<String> {
     let soft = |resource| getrlimit(resource).current;
     let megabytes = |bytes: u64| format!("{} MB", bytes / 1_000_000);
     let mut found = Vec::new();
@@ -89,6 +89,14 @@ pub(crate) fn in_force() -> Vec<String> {
         of_groups("pids.max").filter(few).map(|count| format!("{count} threads of the control group, pids.max")),
     );
     found
+}
+
+/// The same as an addition to a message; empty where there are none.
+pub(crate) fn limits_here() -> String {
+    match in_force().as_slice() {
+        [] => String::new(),
+        limits => format!(" (limits here: {})", limits.join(", ")),
+    }
 }
 
 /// Every system has some limit on threads; one so high is not why this program has none.

@@ -17,7 +17,7 @@ mod words;
 
 pub use channel::{Channel, Message, Speaker};
 pub use end::{End, Failure};
-pub(crate) use limits::in_force;
+pub(crate) use limits::limits_here;
 pub use limits::{Limits, Usage, survive_large_files};
 pub(crate) use patience::Patience;
 pub use process::Child;

@@ -2,8 +2,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::PathBuf;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use super::{VERB, environment};
 
 /// A program that children run: most often this very executable.
 #[derive(Clone, Debug)]
@@ -55,8 +58,15 @@ impl Program {
 
     /// Where the executable file can be opened. On Linux, for this very executable, that is what the kernel holds, not what has its name
     /// by now.
-    pub fn path(&self) -> &std::path::Path {
+    pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A command that starts it as a child that computes on so many threads.
+    pub(crate) fn serving(&self, threads: NonZeroUsize) -> Command {
+        let mut command = self.command(&[VERB]);
+        command.envs(environment::set(threads));
+        command
     }
 
     /// A command that starts it.

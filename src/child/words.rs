@@ -1,9 +1,11 @@
 //! A child's last words: what it wrote to standard output and standard error, the beginning and the end of it.
 
 use std::io::{PipeReader, Read};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use crate::panics::locked;
 
 /// How much of the beginning and of the end is kept: a cause is told first or last, and a trace is long.
 const KEPT: usize = 8 << 10;
@@ -45,7 +47,7 @@ impl Words {
         let listen = move || {
             let mut part = [0; 1024];
             while let Ok(count @ 1..) = pipe.read(&mut part) {
-                theirs.lock().unwrap_or_else(PoisonError::into_inner).add(&part[..count]);
+                locked(&theirs).add(&part[..count]);
             }
         };
         let listener = std::thread::Builder::new().name("last words".into()).spawn(listen)?;
@@ -58,7 +60,7 @@ impl Words {
         while !self.listener.is_finished() && start.elapsed() < GRACE {
             std::thread::sleep(Duration::from_millis(1));
         }
-        short(&self.heard.lock().unwrap_or_else(PoisonError::into_inner).text())
+        short(&locked(&self.heard).text())
     }
 }
 

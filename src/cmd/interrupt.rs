@@ -4,7 +4,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -12,6 +12,7 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 
 use crate::files;
+use crate::panics::locked;
 
 /// What shells report for a program that SIGINT ended.
 pub(crate) const EXIT_CODE: u8 = 130;
@@ -46,14 +47,14 @@ impl Interrupt {
 static WATCHER: Mutex<Option<Arc<AtomicBool>>> = Mutex::new(None);
 
 fn watcher() -> MutexGuard<'static, Option<Arc<AtomicBool>>> {
-    WATCHER.lock().unwrap_or_else(PoisonError::into_inner)
+    locked(&WATCHER)
 }
 
 /// From now on the signals are noticed, by a thread of their own: it may remove files, which a signal handler may not. What `nohup` did to
 /// the one of a lost terminal stands. To be called before anything temporary is made; again at will.
 pub(crate) fn listen() -> io::Result<()> {
     static LISTENS: Mutex<bool> = Mutex::new(false);
-    let mut listens = LISTENS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut listens = locked(&LISTENS);
     if *listens {
         return Ok(());
     }

@@ -115,7 +115,7 @@ impl Facts {
                 .map(|flags| flags.split_whitespace().any(|flag| flag == "hypervisor")),
             cores: Cores::read(),
             governor: text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").map(|text| text.trim().to_owned()),
-            memory_bytes: text("/proc/meminfo").and_then(|text| parse::bytes(parse::field(&text, "MemTotal")?)),
+            memory_bytes: text("/proc/meminfo").and_then(|text| parse::bytes_of(&text, "MemTotal")),
             caches: caches(Path::new("/sys/devices/system/cpu/cpu0/cache")),
             system: text("/etc/os-release").and_then(|text| Some(parse::assignment(&text, "PRETTY_NAME")?.to_owned())),
             kernel: kernel(),

@@ -29,6 +29,12 @@ impl FloatState {
         }
     }
 
+    /// Of this thread; inside a rayon pool of all its workers.
+    pub fn here() -> Vec<Self> {
+        let of_this = FloatState::of_this_thread;
+        if rayon::current_thread_index().is_some() { rayon::broadcast(|_| of_this()) } else { vec![of_this()] }
+    }
+
     /// Modes that differ from `before`, as a number.
     pub fn changes_since(self, before: Self) -> f64 {
         f64::from(u8::from(self.flushes_results != before.flushes_results))

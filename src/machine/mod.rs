@@ -25,6 +25,7 @@ pub use float_state::FloatState;
 pub use gauge::{Gauge, Limit};
 pub use isa::{Isa, instruction_sets};
 pub use library::library_of;
+pub(crate) use parse::bytes_of;
 pub use roofline::{Depth, Peak, Roofline};
 pub(crate) use thread_library::Reading;
 pub use thread_library::{Asked, ThreadLibrary};

@@ -32,6 +32,11 @@ pub fn bytes(text: &str) -> Option<u64> {
     text[..digits].parse::<u64>().ok()?.checked_mul(factor)
 }
 
+/// The value of a field in bytes.
+pub fn bytes_of(text: &str, key: &str) -> Option<u64> {
+    bytes(field(text, key)?)
+}
+
 /// How many CPUs a list such as `0-3,8,10-11` names.
 pub fn cpu_list(text: &str) -> Option<usize> {
     let mut count = 0_usize;

@@ -1,5 +1,5 @@
-//! The measured child: plans, calibrates, then makes passes whenever the parent says so, and says what they gave; or verifies and does
-//! nothing else; or reads a limit of the machine at the same moments. It decides nothing, and does not know whether it is timed or replays.
+//! The measured child: plans, calibrates, then makes passes whenever the parent says so, and says what they gave; or serves as a
+//! backend that is checked; or reads a limit of the machine at the same moments. It decides nothing, and does not know whether it is timed or replays.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{Job, QUIET_LIMIT, cpu_time, wait_until_quiet};
 use crate::backend::Registry;
 use crate::child::Channel;
 use crate::error::{Error, Result};
-use crate::machine::{Gauge, flush_caches};
+use crate::machine::{Gauge, bytes_of, flush_caches};
 use crate::remote;
 use crate::scalar::{Scalar, ScalarKind};
 
@@ -218,9 +218,7 @@ fn calibrate<T: Scalar>(job: &mut Job<T>, sample: Duration, past: &mut Past) -> 
 
 /// The most memory that was resident, in bytes (Linux's `VmHWM`).
 fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(1024 * line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?)
+    bytes_of(&std::fs::read_to_string("/proc/self/status").ok()?, "VmHWM")
 }
 
 fn nanoseconds(time: Duration) -> u64 {

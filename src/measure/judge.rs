@@ -2,15 +2,16 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::cell::Cell;
 use super::protocol::{Cause, Failure};
 use crate::backend::{Entry, Registry};
-use crate::child::in_force;
-use crate::error::Error;
+use crate::child::limits_here;
 use crate::layer::{Backend, LayerSpec};
+use crate::machine::bytes_of;
+use crate::panics::locked;
 use crate::remote::Remote;
 use crate::scalar::{Scalar, ScalarKind};
 use crate::verify::cases::Depth;
@@ -34,13 +35,27 @@ pub struct Suites {
     /// Set from outside to end the judging after the check that is being run.
     stop: Arc<AtomicBool>,
     /// Backends, each in a scalar type on so many threads, under the quick suite.
-    backends: Mutex<Vec<(Subject, Result<(), Failure>)>>,
+    backends: Known<Subject, ()>,
     /// The same at the layers of a workload.
-    workloads: Mutex<Vec<AtWorkload>>,
+    workloads: Known<(Subject, Workload), f64>,
 }
 
-/// A verdict on what computes, at the layers of a workload.
-type AtWorkload = (Subject, Workload, Result<f64, Failure>);
+/// Verdicts, so that each is found once.
+type Known<K, V> = Mutex<Vec<(K, Result<V, Failure>)>>;
+
+/// The verdict on `key`: the one that is known, or the one that `find` finds.
+fn once<K: PartialEq, V: Clone>(
+    known: &Known<K, V>,
+    key: K,
+    find: impl FnOnce(&K) -> Result<V, Failure>,
+) -> Result<V, Failure> {
+    if let Some((_, verdict)) = locked(known).iter().find(|(known, _)| *known == key) {
+        return verdict.clone();
+    }
+    let verdict = find(&key);
+    locked(known).push((key, verdict.clone()));
+    verdict
+}
 
 /// What computes.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,24 +75,13 @@ impl Suites {
     /// Notes that the quick suite was passed by a backend elsewhere.
     pub fn know(&self, backend: &str, scalar: ScalarKind, threads: NonZeroUsize) {
         let subject = Subject { backend: backend.into(), scalar, threads };
-        self.backends.lock().unwrap_or_else(PoisonError::into_inner).push((subject, Ok(())));
+        locked(&self.backends).push((subject, Ok(())));
     }
 
     fn entry(&self, subject: &Subject) -> Result<&Entry, Failure> {
         let missing =
             || Failure { cause: Cause::Error, message: format!("no backend is called `{}`", subject.backend) };
         self.entries.iter().find(|entry| entry.name() == subject.backend).ok_or_else(missing)
-    }
-
-    fn backend(&self, subject: &Subject) -> Result<(), Failure> {
-        let known = self.backends.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, verdict)) = known.iter().find(|(known, _)| known == subject) {
-            return verdict.clone();
-        }
-        drop(known);
-        let verdict = self.quick_suite(subject);
-        self.backends.lock().unwrap_or_else(PoisonError::into_inner).push((subject.clone(), verdict.clone()));
-        verdict
     }
 
     fn quick_suite(&self, subject: &Subject) -> Result<(), Failure> {
@@ -88,15 +92,8 @@ impl Suites {
             ScalarKind::F32 => self.open::<f32>(entry, threads)?,
             ScalarKind::F64 => self.open::<f64>(entry, threads)?,
         }
-        let mut outcomes = Vec::new();
         let suite = Suite { threads: vec![threads], stop: Some(Arc::clone(&self.stop)), ..Suite::new(Depth::Quick) };
-        suite.run(&self.venue, entry, scalar, &mut |outcome| {
-            // Checks that do not apply to the backend.
-            if outcome.tier.is_none() || !matches!(outcome.status, Status::Skipped(_)) {
-                outcomes.push(outcome);
-            }
-        });
-        self.all_passed(&outcomes).map(drop)
+        self.all_passed(&suite, subject, |outcome| !outcome.does_not_apply()).map(drop)
     }
 
     fn open<T: Scalar>(&self, entry: &Entry, threads: NonZeroUsize) -> Result<(), Failure> {
@@ -104,58 +101,52 @@ impl Suites {
             Venue::Children { program, limit } => Remote::<T>::new(program, entry, *limit).open(threads),
             Venue::ThisProcess => entry.open::<T>(threads),
         };
-        opened.map(drop).map_err(|error| {
-            let cause = match &error {
-                Error::Lost { late: true, .. } => Cause::Timeout,
-                Error::Lost { .. } => Cause::Crash,
-                _ => Cause::Error,
-            };
-            Failure { cause, message: error.to_string() }
+        opened.map(drop).map_err(|error| Failure {
+            cause: Lost::of(&error).map_or(Cause::Error, Cause::from),
+            message: error.to_string(),
         })
     }
 
     fn workload(&self, subject: &Subject, workload: &Workload) -> Result<f64, Failure> {
-        let is_it = |(known, at, _): &&AtWorkload| known == subject && at == workload;
-        let known = self.workloads.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((.., verdict)) = known.iter().find(is_it) {
-            return verdict.clone();
-        }
-        drop(known);
-        let verdict = has_memory_for(workload).and_then(|()| self.entry(subject)).and_then(|entry| {
-            let suite = Suite {
-                checks: ["t0_workload", "t1_workload"].map(String::from).to_vec(),
-                threads: vec![subject.threads],
-                workloads: vec![workload.clone()],
-                stop: Some(Arc::clone(&self.stop)),
-                fixtures: Vec::new(),
-                ..Suite::new(Depth::Normal)
-            };
-            let mut outcomes = Vec::new();
-            suite.run(&self.venue, entry, subject.scalar, &mut |outcome| outcomes.push(outcome));
-            self.all_passed(&outcomes)
-        });
-        let made = (subject.clone(), workload.clone(), verdict.clone());
-        self.workloads.lock().unwrap_or_else(PoisonError::into_inner).push(made);
-        verdict
+        has_memory_for(workload)?;
+        let suite = Suite {
+            checks: ["t0_workload", "t1_workload"].map(String::from).to_vec(),
+            threads: vec![subject.threads],
+            workloads: vec![workload.clone()],
+            stop: Some(Arc::clone(&self.stop)),
+            fixtures: Vec::new(),
+            ..Suite::new(Depth::Normal)
+        };
+        self.all_passed(&suite, subject, |_| true)
     }
 
-    /// The largest error over its bound, where nothing is wrong and something was found right.
-    fn all_passed(&self, outcomes: &[Outcome]) -> Result<f64, Failure> {
-        let failure = |outcome: &Outcome| Failure {
-            cause: match outcome.lost {
-                Some(Lost::Late) => Cause::Timeout,
-                Some(Lost::Ended) => Cause::Crash,
-                None => Cause::Verification,
-            },
-            message: format!("{} {} in {}: {}", outcome.status, outcome.check, outcome.scalar, outcome.detail()),
-        };
-        if let Some(outcome) = outcomes.iter().find(|outcome| outcome.status != Status::Passed) {
-            return Err(failure(outcome));
+    /// The largest error over its bound in a suite, where nothing that counts is wrong and something was found right.
+    fn all_passed(&self, suite: &Suite, subject: &Subject, counts: fn(&Outcome) -> bool) -> Result<f64, Failure> {
+        let (mut largest, mut failure) = (None, None);
+        suite.run(&self.venue, self.entry(subject)?, subject.scalar, &mut |outcome| {
+            if outcome.status == Status::Passed {
+                largest = Some(outcome.worst_ratio().max(largest.unwrap_or(0.0)));
+            } else if failure.is_none() && counts(&outcome) {
+                let cause = outcome.lost.map_or(Cause::Verification, Cause::from);
+                let Outcome { status, check, scalar, .. } = &outcome;
+                failure =
+                    Some(Failure { cause, message: format!("{status} {check} in {scalar}: {}", outcome.detail()) });
+            }
+        });
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(Failure { cause: Cause::Error, message: "the run was stopped".into() });
         }
-        if outcomes.is_empty() {
-            return Err(Failure { cause: Cause::Verification, message: "no check was run on it".into() });
+        let nothing = || Failure { cause: Cause::Verification, message: "no check was run on it".into() };
+        failure.map_or_else(|| largest.ok_or_else(nothing), Err)
+    }
+}
+
+impl From<Lost> for Cause {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::Ended => Cause::Crash,
+            Lost::Late => Cause::Timeout,
         }
-        Ok(outcomes.iter().map(Outcome::worst_ratio).fold(0.0, f64::max))
     }
 }
 
@@ -173,27 +164,24 @@ fn has_memory_for(workload: &Workload) -> Result<(), Failure> {
     if is_there && Vec::<u8>::new().try_reserve_exact(most).is_ok() {
         return Ok(());
     }
-    let limits = in_force();
-    let limits = if limits.is_empty() { String::new() } else { format!(" (limits here: {})", limits.join(", ")) };
     let message = format!(
-        "its largest layer cannot be verified, and what is not is not measured: that takes {} MB of memory, and there is less{limits}",
-        most / 1_000_000
+        "its largest layer cannot be verified, and what is not is not measured: that takes {} MB of memory, and there is less{}",
+        most / 1_000_000,
+        limits_here()
     );
     Err(Failure { cause: Cause::Error, message })
 }
 
 /// What Linux says can be had without pushing others out.
 fn available_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    Some(1024 * line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?)
+    bytes_of(&std::fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable")
 }
 
 impl Judge for Suites {
     fn judge(&self, cell: &Cell) -> Result<f64, Failure> {
         let Cell { backend, scalar, threads, workload, .. } = cell;
         let subject = Subject { backend: backend.clone(), scalar: *scalar, threads: *threads };
-        self.backend(&subject)?;
-        self.workload(&subject, workload)
+        once(&self.backends, subject.clone(), |subject| self.quick_suite(subject))?;
+        once(&self.workloads, (subject, workload.clone()), |(subject, workload)| self.workload(subject, workload))
     }
 }

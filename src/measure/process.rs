@@ -11,7 +11,7 @@ use super::clock::Clock;
 use super::protocol::{Cause, Failure, Prepared, Reply, Request, Task};
 use super::results::Part;
 use super::settings::Settings;
-use crate::child::{self, Program, environment};
+use crate::child::{self, Program};
 
 /// After an answer the child's thread goes to sleep, and only then its CPU time is whole: this is long enough for that.
 const SETTLING: Duration = Duration::from_micros(100);
@@ -32,9 +32,8 @@ impl Child {
     /// Starts `program` for `cell` and waits for its first word. Answers the child and the time that took.
     pub(super) fn start(program: &Program, cell: &Cell, timeout: Duration) -> Result<(Self, Duration), Failure> {
         let clock = Instant::now();
-        let mut command = program.command(&[child::VERB]);
-        command.envs(environment::set(cell.threads));
-        let mut child = child::Child::start(command).map_err(|failure| told("start", &failure))?;
+        let mut child =
+            child::Child::start(program.serving(cell.threads)).map_err(|failure| told("start", &failure))?;
         match child.receive::<Reply>(timeout, 0).map_err(|failure| told("start", &failure))?.said {
             Reply::Started => Ok((Child(child), clock.elapsed())),
             other => {

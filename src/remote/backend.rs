@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ndarray::{ArcArray2, ArrayView2, ArrayViewMut2};
@@ -14,9 +14,10 @@ use super::process::Process;
 use super::protocol::{Reply, Request, Subject};
 use crate::backend::Entry;
 use crate::child::Program;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::layer::{Backend, BoundLayer, Descent, Engine, Grads, Layer, LayerSpec, Params, Profile, Reason, Upstream};
 use crate::machine::FloatState;
+use crate::panics::locked;
 use crate::scalar::Scalar;
 
 /// A backend whose engines live in children, one for each thread count. A lost child is an error of the call; the next opening starts
@@ -46,18 +47,20 @@ impl<T: Scalar> Remote<T> {
 
     /// The same in processes of its own.
     pub fn another(&self) -> Self {
+        let Remote { program, subject, profile, limit, .. } = self;
+        let (connections, scalar) = (Mutex::default(), PhantomData);
         Remote {
-            program: self.program.clone(),
-            subject: self.subject.clone(),
-            profile: self.profile,
-            limit: self.limit,
-            connections: Mutex::default(),
-            scalar: PhantomData,
+            program: program.clone(),
+            subject: subject.clone(),
+            profile: *profile,
+            limit: *limit,
+            connections,
+            scalar,
         }
     }
 
     fn connection(&self, threads: NonZeroUsize) -> Result<Arc<Connection>> {
-        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connections = locked(&self.connections);
         match connections.get(&threads) {
             Some(connection) if !connection.is_lost() => return Ok(Arc::clone(connection)),
             // It was lost between two calls.
@@ -78,7 +81,7 @@ impl<T: Scalar> Remote<T> {
     }
 
     fn started(&self, threads: NonZeroUsize) -> Option<Arc<Connection>> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner).get(&threads).cloned()
+        locked(&self.connections).get(&threads).cloned()
     }
 
     /// Whether the backend can run, as a child says. The inner error is its reason.
@@ -92,10 +95,11 @@ impl<T: Scalar> Remote<T> {
             );
             return Ok(Err(Reason(reason)));
         }
-        match self.connection(NonZeroUsize::MIN)?.ask(Request::Available)? {
+        let connection = self.connection(NonZeroUsize::MIN)?;
+        match connection.ask(Request::Available)? {
             Reply::Unavailable(None) => Ok(Ok(())),
             Reply::Unavailable(Some(reason)) => Ok(Err(Reason(reason))),
-            other => Err(nonsense(&other)),
+            other => Err(connection.unexpected(&other)),
         }
     }
 
@@ -105,9 +109,10 @@ impl<T: Scalar> Remote<T> {
     /// # Errors
     /// Where the child is lost.
     pub fn float_states(&self, threads: NonZeroUsize) -> Result<Vec<FloatState>> {
-        match self.connection(threads)?.ask(Request::FloatStates)? {
+        let connection = self.connection(threads)?;
+        match connection.ask(Request::FloatStates)? {
             Reply::FloatStates(states) => Ok(states),
-            other => Err(nonsense(&other)),
+            other => Err(connection.unexpected(&other)),
         }
     }
 
@@ -128,15 +133,11 @@ impl<T: Scalar> Remote<T> {
     /// # Errors
     /// What went wrong and no call could say.
     pub fn end_stretch(&self) -> Result<()> {
-        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connections = locked(&self.connections);
         let outcome = connections.values().map(|connection| connection.end_lanes()).fold(Ok(()), Result::and);
         connections.retain(|_, connection| !connection.is_lost());
         outcome
     }
-}
-
-fn nonsense(reply: &Reply) -> Error {
-    Error::Told(format!("its process answered {reply:?}, which nobody had asked for"))
 }
 
 impl<T: Scalar> Backend<T> for Remote<T> {
@@ -159,7 +160,7 @@ fn open<T: Scalar>(connection: Arc<Connection>, threads: NonZeroUsize) -> Result
         Reply::Opened { threads, description } => {
             Ok(Arc::new(RemoteEngine { hold: Hold { connection, number }, threads, description }))
         }
-        other => Err(nonsense(&other)),
+        other => Err(connection.unexpected(&other)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,9 @@ use super::arena::Arena;
 use super::layout::Layout;
 use super::process::Process;
 use super::protocol::{Answered, Asked, First, FirstWord, Reply, Request, Subject};
-use crate::child::{self, Child, Failure, Patience, Program, Speaker, environment};
+use crate::child::{Child, Failure, Patience, Program, Speaker};
 use crate::error::{Error, Result};
+use crate::panics::locked;
 
 /// Arenas up to this size are kept for the next lane.
 const MOST_SPARED: usize = 1 << 20;
@@ -67,15 +68,10 @@ pub(super) struct Lane {
     owed: usize,
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Connection {
     /// Starts a child and waits for its first word.
     pub fn start(program: &Program, subject: &Subject, threads: NonZeroUsize, limit: Duration) -> Result<Self> {
-        let mut command = program.command(&[child::VERB]);
-        command.envs(environment::set(threads));
+        let command = program.serving(threads);
         let listening = Arc::new(Listening::default());
         let (started, has_started) = channel();
         // The system ends a child with the thread that has started it: that one stays.
@@ -289,7 +285,7 @@ impl Connection {
                 self.allocations.fetch_add(allocations.unwrap_or(0), Ordering::Relaxed);
                 Ok(())
             }
-            other => Err(self.lost(format!("it answered {other:?}, which nobody had asked for"))),
+            other => Err(self.unexpected(&other)),
         }
     }
 
@@ -301,7 +297,7 @@ impl Connection {
             match self.reply(lane)? {
                 Reply::Done => {}
                 Reply::Failed(complaint) => self.complain(complaint.into_error(&self.subject.backend).to_string()),
-                other => return Err(self.lost(format!("it answered {other:?}, which nobody had asked for"))),
+                other => return Err(self.unexpected(&other)),
             }
         }
         match self.reply(lane)? {
@@ -344,6 +340,11 @@ impl Connection {
         let why = failure.as_ref().map_or_else(|| "it is gone".into(), ToString::to_string);
         let late = matches!(*failure, Some(Failure::Late(..)));
         Error::Lost { name: self.subject.backend.clone(), threads: self.threads.get(), why, late }
+    }
+
+    /// What an answer means that nobody had asked for.
+    pub fn unexpected(&self, reply: &Reply) -> Error {
+        self.lost(format!("it answered {reply:?}, which nobody had asked for"))
     }
 
     fn lost(&self, why: String) -> Error {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use rustix::param::clock_ticks_per_second;
 
+use crate::machine::bytes_of;
+
 /// A process, by its number.
 #[derive(Clone, Copy, Debug)]
 pub struct Process(pub u32);
@@ -30,11 +32,8 @@ impl Process {
     /// Bytes of its own memory that are resident (not those that it shares with others), as far as the system tells.
     pub fn private_bytes(self) -> Option<u64> {
         let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.0)).ok()?;
-        let field = |name: &str| {
-            let line = rollup.lines().find_map(|line| line.strip_prefix(name))?;
-            line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
-        };
-        Some(1024 * (field("Private_Clean:")? + field("Private_Dirty:")? + field("Swap:").unwrap_or(0)))
+        let bytes = |key| bytes_of(&rollup, key);
+        Some(bytes("Private_Clean")? + bytes("Private_Dirty")? + bytes("Swap").unwrap_or(0))
     }
 }
 

@@ -1,12 +1,11 @@
 //! The child's side: does what it is asked to on the thread that it is asked for, and decides nothing.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::arena::{Access, Arena};
 use super::protocol::{Answered, Asked, Complaint, First, FirstWord, Reply, Request, Subject};
@@ -16,6 +15,7 @@ use crate::child::{Channel, Speaker};
 use crate::error::{Error, Result};
 use crate::layer::{BoundLayer, Descent, Engine, Grads, Layer, Params, Upstream};
 use crate::machine::FloatState;
+use crate::panics::{locked, panic_text};
 use crate::scalar::{Scalar, ScalarKind};
 
 /// Serves the parent until it is gone, after the first word and the first request have been exchanged.
@@ -55,10 +55,6 @@ impl Wanted {
     pub fn serve(self, registry: &Registry) -> io::Result<()> {
         serve(registry, &self.subject, self.channel)
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the lanes share.
@@ -259,18 +255,8 @@ impl<T: Scalar> Lane<T> {
                 let bound = self.engine(engine)?.bind(spec, x)?;
                 locked(&self.server.layers).insert(layer, Planned::Bound(bound));
             }
-            Request::FloatStates => {
-                let in_a_pool = rayon::current_thread_index().is_some();
-                let states = if in_a_pool {
-                    rayon::broadcast(|_| FloatState::of_this_thread())
-                } else {
-                    vec![FloatState::of_this_thread()]
-                };
-                return Ok(Reply::FloatStates(states));
-            }
-            Request::Leave | Request::End => {
-                return Err(protocol("a request out of its order"));
-            }
+            Request::FloatStates => return Ok(Reply::FloatStates(FloatState::here())),
+            Request::Leave | Request::End => return Err(protocol("a request out of its order")),
             pass => return self.pass(pass),
         }
         Ok(Reply::Done)
@@ -365,11 +351,6 @@ fn guarded<R>(call: impl FnOnce() -> Result<R>) -> std::result::Result<R, Compla
         Ok(outcome) => outcome.map_err(Complaint::from),
         Err(payload) => Err(Complaint::Panic(panic_text(payload.as_ref()).to_owned())),
     }
-}
-
-fn panic_text(payload: &(dyn Any + Send)) -> &str {
-    let text = payload.downcast_ref::<String>().map(String::as_str).or(payload.downcast_ref::<&str>().copied());
-    text.unwrap_or("without a message")
 }
 
 fn protocol(what: &str) -> Error {

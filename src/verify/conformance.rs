@@ -17,6 +17,7 @@ use super::cases::Depth;
 use super::{Outcome, Status, Suite, Venue};
 use crate::backend::{Entry, Registry};
 use crate::child::Program;
+use crate::panics::locked;
 use crate::remote::Wanted;
 use crate::scalar::ScalarKind;
 
@@ -83,7 +84,7 @@ const CHILD: &str = "LAYERBENCH_CONFORMANCE_CHILD";
 /// Serves the parent's subject and ends the process; returns where that is another backend, whose assertion may come later in the test.
 fn serve(entry: &Entry) {
     static WANTED: Mutex<Option<Wanted>> = Mutex::new(None);
-    let mut wanted = WANTED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut wanted = locked(&WANTED);
     if wanted.is_none() {
         *wanted = Wanted::wait().expect("the variable is set for children only");
     }

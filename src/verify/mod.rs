@@ -102,6 +102,17 @@ pub enum Lost {
     Late,
 }
 
+impl Lost {
+    /// What an error says of it.
+    pub fn of(error: &Error) -> Option<Self> {
+        match error {
+            Error::Lost { late: true, .. } => Some(Lost::Late),
+            Error::Lost { late: false, .. } => Some(Lost::Ended),
+            _ => None,
+        }
+    }
+}
+
 /// One check on one backend in one scalar type, over all thread counts that were asked for.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -180,6 +191,11 @@ impl Outcome {
         matches!(self.status, Status::Failed(_))
     }
 
+    /// Whether it is a check that means nothing for this backend: before timing such a one is no flaw.
+    pub(crate) fn does_not_apply(&self) -> bool {
+        self.tier.is_some() && matches!(self.status, Status::Skipped(_))
+    }
+
     /// error / bound of the worst number: 0 where all are exact or nothing was compared.
     pub fn worst_ratio(&self) -> f64 {
         self.worst.as_ref().map_or(0.0, Worst::ratio)
@@ -231,8 +247,7 @@ pub fn verify(
 ) {
     let suite = Suite { threads: threads.to_vec(), fixtures: cases.to_vec(), ..Suite::new(Depth::Quick) };
     suite.run(venue, entry, scalar, &mut |outcome| {
-        let one_check = outcome.tier.is_some();
-        if !(one_check && matches!(outcome.status, Status::Skipped(_))) {
+        if !outcome.does_not_apply() {
             sink(outcome);
         }
     });

@@ -14,6 +14,7 @@ use super::{Lost, Outcome, Place, Status, actual, checks, compare, tolerances};
 use crate::backend::Entry;
 use crate::error::{Error, Result};
 use crate::layer::Backend;
+use crate::panics::panic_text;
 use crate::remote::Remote;
 use crate::scalar::{Scalar, ScalarKind};
 use crate::workload::Workload;
@@ -208,11 +209,9 @@ impl<T: Scalar> Trial<'_, T> {
             (numbers, zeros) = (numbers + found.comparison.numbers, zeros + found.comparison.zeros);
             let error = match ended {
                 Ok(result) => result.and(end).err().map(|error| {
-                    if let Error::Lost { late, .. } = error {
-                        self.late += usize::from(late);
-                        outcome.lost = Some(if late { Lost::Late } else { Lost::Ended });
-                        outcome.may_pass_alone = true;
-                    }
+                    outcome.lost = Lost::of(&error);
+                    outcome.may_pass_alone = outcome.lost.is_some();
+                    self.late += usize::from(outcome.lost == Some(Lost::Late));
                     error.to_string()
                 }),
                 Err(payload) => Some(format!("it panicked: {}", panic_text(payload.as_ref()))),
@@ -258,9 +257,4 @@ fn fresh_seed() -> u32 {
 fn no_thread(entry: &Entry, asked: NonZeroUsize, error: std::io::Error) -> Error {
     let reason = format!("no thread can be started for its check: {error}");
     Error::Threads { name: entry.name().into(), asked: asked.get(), reason }
-}
-
-fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
-    let text = payload.downcast_ref::<String>().map(String::as_str).or(payload.downcast_ref::<&str>().copied());
-    text.unwrap_or("without a message").into()
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::child::Program;
-use crate::error::Result;
 
 /// How long a child may take for one reply, unless another limit is given. The longest single pass of the checks takes seconds where nothing
 /// is optimised; the limit stands still while this process is stopped.
@@ -25,19 +24,6 @@ pub enum Venue {
 }
 
 impl Venue {
-    /// Children of this very executable.
-    ///
-    /// # Errors
-    /// [`Error::Io`](crate::Error::Io) where the system does not tell which that is.
-    pub fn own_children() -> Result<Self> {
-        let program = Program::own().map_err(|source| crate::Error::Io {
-            action: "find",
-            path: "this executable".into(),
-            source,
-        })?;
-        Ok(Venue::children_of(program))
-    }
-
     /// Children of `program`.
     pub fn children_of(program: Program) -> Self {
         Venue::Children { program, limit: PATIENCE }

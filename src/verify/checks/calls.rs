@@ -18,14 +18,6 @@ use crate::verify::trial::{Kind, Trial};
 /// Added to a seed for other data of the same shape.
 const OTHER: u32 = 1 << 20;
 
-/// Holds both passes against integer arithmetic.
-fn hold<T: Scalar>(found: &mut Comparison, when: &str, got: &Trial<T>, integers: &Integers) {
-    let truth = integers.outputs().into_iter().chain(integers.scaled_gradients(1.0));
-    for ((what, want), (_, got)) in truth.zip(got.outputs()) {
-        found.within(&format!("{what} {when}"), got, &want, |_| 0.0);
-    }
-}
-
 /// One layer, both passes, hundreds of times over changing data. Counters of a byte wrap meanwhile.
 pub(super) fn many<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     const MOST: usize = 300;
@@ -42,7 +34,7 @@ pub(super) fn many<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
                 trial.spoil_outputs();
                 trial.forward_inside(layer.as_mut())?;
                 trial.backward_inside(layer.as_mut(), Kind::Da, T::one(), true)?;
-                hold(&mut found, &format!("of call {call}"), &trial, &integers);
+                integers.hold(&mut found, &format!("of call {call}"), &trial);
                 if !found.is_within() {
                     break;
                 }
@@ -71,7 +63,7 @@ pub(super) fn equal_layers<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
                 trials[i].backward(engine.as_ref(), layers[i].as_mut(), Kind::Da, T::one())?;
             }
             for (i, (trial, integers)) in trials.iter().zip(&data).enumerate() {
-                hold(&mut found, &format!("of layer {i} among equals, round {round}"), trial, integers);
+                integers.hold(&mut found, &format!("of layer {i} among equals, round {round}"), trial);
             }
         }
         found.zeros = 0;
@@ -105,7 +97,7 @@ pub(super) fn plan_order<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
             }
             for i in called {
                 trials[i].backward(engine.as_ref(), layers[i].as_mut(), Kind::Da, T::one())?;
-                hold(&mut found, &format!("of layer {i}, planned in order {planned:?}"), &trials[i], &data[i]);
+                data[i].hold(&mut found, &format!("of layer {i}, planned in order {planned:?}"), &trials[i]);
             }
         }
         found.zeros = 0;

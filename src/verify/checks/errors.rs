@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array2, ArrayBase, ArrayView2, ArrayViewMut2, Axis, Ix2, RawData};
 
 use super::Probe;
 use super::exact::Integers;
@@ -76,31 +76,27 @@ impl<T: Scalar> Argument<T> {
     }
 
     fn view(&self) -> ArrayView2<'_, T> {
-        let mut view = self.memory.view();
-        match self.wrong {
-            Some(Wrong::ColumnMajor) => view.reversed_axes(),
-            Some(Wrong::UpsideDown) => {
-                view.invert_axis(Axis(0));
-                view
-            }
-            _ => view,
-        }
+        seen(self.wrong, self.memory.view())
     }
 
     fn view_mut(&mut self) -> ArrayViewMut2<'_, T> {
-        let mut view = self.memory.view_mut();
-        match self.wrong {
-            Some(Wrong::ColumnMajor) => view.reversed_axes(),
-            Some(Wrong::UpsideDown) => {
-                view.invert_axis(Axis(0));
-                view
-            }
-            _ => view,
-        }
+        seen(self.wrong, self.memory.view_mut())
     }
 
     fn is_unwritten(&self) -> bool {
         self.memory.iter().all(|element| element.is_nan())
+    }
+}
+
+/// A view as the layer gets it.
+fn seen<S: RawData>(wrong: Option<Wrong>, mut view: ArrayBase<S, Ix2>) -> ArrayBase<S, Ix2> {
+    match wrong {
+        Some(Wrong::ColumnMajor) => view.reversed_axes(),
+        Some(Wrong::UpsideDown) => {
+            view.invert_axis(Axis(0));
+            view
+        }
+        _ => view,
     }
 }
 
@@ -325,20 +321,13 @@ pub(super) fn after<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
                 let label = format!("refusals of 1 {pass} pass of {other} by a layer of {shape}");
                 found.equal(&label, f64::from(u8::from(outcome.is_err())), 1.0);
             }
-            hold(&mut found, &format!("after refusal {}", i + 1), &trial, &integers);
+            integers.hold(&mut found, &format!("after refusal {}", i + 1), &trial);
             trial.spoil_outputs();
             trial.forward(engine.as_ref(), neighbour.as_mut())?;
             trial.backward(engine.as_ref(), neighbour.as_mut(), Kind::Da, T::one())?;
-            hold(&mut found, &format!("of another layer after refusal {}", i + 1), &trial, &integers);
+            integers.hold(&mut found, &format!("of another layer after refusal {}", i + 1), &trial);
         }
         found.zeros = 0;
         Ok(found)
     })
-}
-
-fn hold<T: Scalar>(found: &mut Comparison, when: &str, got: &Trial<T>, integers: &Integers) {
-    let truth = integers.outputs().into_iter().chain(integers.scaled_gradients(1.0));
-    for ((what, want), (_, got)) in truth.zip(got.outputs()) {
-        found.within(&format!("{what} {when}"), got, &want, |_| 0.0);
-    }
 }

@@ -8,14 +8,15 @@
 //! time*, IFIP 1977): `C r = A (B r)` in 64-bit integers. The weights r are odd, so that a single wrong element always shows.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, Axis, LinalgScalar};
 use rand_mt::Mt;
 
 use super::Probe;
 use crate::error::Result;
 use crate::layer::{Activation, Engine};
+use crate::panics::locked;
 use crate::scalar::{Scalar, ScalarKind};
 use crate::verify::cases::{Depth, Shape, Table};
 use crate::verify::compare::Comparison;
@@ -127,12 +128,8 @@ pub(super) fn empty<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
 
 /// A trial of odd integers, and Z and dZ of it.
 pub(super) struct Integers {
-    shape: Shape,
+    inputs: Inputs,
     activation: Activation,
-    w: Array2<i32>,
-    b: Array2<i32>,
-    x: Array2<i32>,
-    upstream: Array2<i32>,
     z: Array2<i32>,
     dz: Array2<i32>,
     /// Computed where they are asked for.
@@ -149,41 +146,33 @@ struct Gradients {
 impl Integers {
     /// Small enough for `T`. The activation is the identity or ReLU.
     pub(super) fn new<T: Scalar>(shape: Shape, activation: Activation, seed: u32) -> Self {
-        let Shape { outputs, inputs, batch } = shape;
-        let mut random = Mt::new(seed);
-        let mut odd = |dim, longest| odd_integers(dim, limit::<T>(longest), &mut random);
-        // W and dZ take part in two products each: the longer sum bounds them.
-        let w = odd((outputs, inputs), inputs.max(outputs));
-        let b = odd((outputs, 1), inputs);
-        let x = odd((inputs, batch), inputs.max(batch));
-        let upstream = odd((outputs, batch), batch.max(outputs));
-        let mut z = integer_product(w.view(), x.view());
-        for (mut row, b) in z.rows_mut().into_iter().zip(&b) {
+        let inputs = Inputs::odd::<T>(shape, seed);
+        let mut z = product(inputs.w.view(), inputs.x.view());
+        for (mut row, b) in z.rows_mut().into_iter().zip(&inputs.b) {
             row.mapv_inplace(|z| z + b);
         }
         let relu = activation == Activation::Relu;
-        let mut dz = upstream.clone();
+        let mut dz = inputs.upstream.clone();
         dz.zip_mut_with(&z, |dz, &z| *dz = if relu && z <= 0 { 0 } else { *dz });
-        Integers { shape, activation, w, b, x, upstream, z, dz, gradients: OnceLock::new() }
+        Integers { inputs, activation, z, dz, gradients: OnceLock::new() }
     }
 
     /// The same, from a small store where the same were made before: a check runs on several thread counts, and a large reference takes longer
     /// than what is held against it.
-    fn shared<T: Scalar>(shape: Shape, activation: Activation, seed: u32) -> Arc<Self> {
+    pub(super) fn shared<T: Scalar>(shape: Shape, activation: Activation, seed: u32) -> Arc<Self> {
         type Made = (ScalarKind, u32, Arc<Integers>);
         static STORE: Mutex<VecDeque<Made>> = Mutex::new(VecDeque::new());
         if shape.work() < WORTH_KEEPING {
             return Arc::new(Integers::new::<T>(shape, activation, seed));
         }
-        let locked = || STORE.lock().unwrap_or_else(PoisonError::into_inner);
         let is_it = |(scalar, with, made): &&Made| {
-            (*scalar, *with, made.shape, made.activation) == (T::KIND, seed, shape, activation)
+            (*scalar, *with, made.inputs.shape, made.activation) == (T::KIND, seed, shape, activation)
         };
-        if let Some((.., made)) = locked().iter().find(is_it) {
+        if let Some((.., made)) = locked(&STORE).iter().find(is_it) {
             return Arc::clone(made);
         }
         let made = Arc::new(Integers::new::<T>(shape, activation, seed));
-        let mut store = locked();
+        let mut store = locked(&STORE);
         store.push_back((T::KIND, seed, Arc::clone(&made)));
         while store.iter().map(|(.., made)| made.elements()).sum::<usize>() > MOST_KEPT {
             store.pop_front();
@@ -193,39 +182,48 @@ impl Integers {
 
     fn elements(&self) -> usize {
         // W, X, upstream, Z and dZ as integers, and the gradients, which take twice as much.
-        3 * self.w.len() + 3 * self.x.len() + 3 * self.z.len()
+        3 * (self.inputs.w.len() + self.inputs.x.len() + self.z.len())
     }
 
     /// The inputs; Z is what forward must give, for a backward pass alone.
     pub(super) fn trial<T: Scalar>(&self, kind: Kind) -> Trial<T> {
-        let upstream = if kind == Kind::Dz { &self.dz } else { &self.upstream };
-        let mut inputs = [&self.w, &self.b, &self.x, upstream].into_iter().map(scalars);
-        let mut trial = Trial::filled(self.shape, self.activation, |_| inputs.next().expect("a trial has four inputs"));
+        let mut trial = self.inputs.trial(self.activation);
+        if kind == Kind::Dz {
+            trial.upstream = scalars(&self.dz);
+        }
         trial.z = scalars(&self.z);
         trial
     }
 
     /// Z and A.
-    pub(super) fn outputs(&self) -> [(&'static str, Array2<f64>); 2] {
+    fn outputs(&self) -> [(&'static str, Array2<f64>); 2] {
         let a = self.z.mapv(|z| if self.activation == Activation::Relu { z.max(0) } else { z });
         [("Z", self.z.mapv(f64::from)), ("A", a.mapv(f64::from))]
     }
 
     fn gradients(&self) -> &Gradients {
         self.gradients.get_or_init(|| {
-            let ones = Array2::ones((self.shape.batch, 1));
+            let Inputs { w, x, .. } = &self.inputs;
             Gradients {
-                dw: integer_product(self.dz.view(), self.x.t()).mapv(f64::from),
-                db: integer_product(self.dz.view(), ones.view()).mapv(f64::from),
-                dx: integer_product(self.w.t(), self.dz.view()).mapv(f64::from),
+                dw: product(self.dz.view(), x.t()).mapv(f64::from),
+                db: row_sums(&self.dz),
+                dx: product(w.t(), self.dz.view()).mapv(f64::from),
             }
         })
     }
 
-    /// dW, db and dA_prev for a scale.
-    pub(super) fn scaled_gradients(&self, scale: f64) -> [(&'static str, Array2<f64>); 3] {
+    /// Z, A, dW, db and dA_prev for a scale of one, in the order of [`Trial::outputs`].
+    pub(super) fn truth(&self) -> [(&'static str, Array2<f64>); 5] {
+        let [z, a] = self.outputs();
         let Gradients { dw, db, dx } = self.gradients();
-        [("dW", dw * scale), ("db", db * scale), ("dA_prev", dx.clone())]
+        [z, a, ("dW", dw.clone()), ("db", db.clone()), ("dA_prev", dx.clone())]
+    }
+
+    /// Holds all outputs of both passes.
+    pub(super) fn hold<T: Scalar>(&self, found: &mut Comparison, when: &str, got: &Trial<T>) {
+        for ((what, want), (_, got)) in self.truth().iter().zip(got.outputs()) {
+            found.within(&format!("{what} {when}"), got, want, |_| 0.0);
+        }
     }
 }
 
@@ -265,47 +263,62 @@ enum Pass {
     Both,
 }
 
-/// Odd integers for a layer whose products are not computed again. ReLU: its mask is that of the Z that came out, once that was held.
-struct Large {
+/// W, b, A_prev and the upstream gradient of a layer: odd integers, small enough for the sums that they are in.
+struct Inputs {
     shape: Shape,
-    seed: u32,
     w: Array2<i32>,
     b: Array2<i32>,
     x: Array2<i32>,
     upstream: Array2<i32>,
 }
 
-impl Large {
-    fn new<T: Scalar>(shape: Shape, seed: u32) -> Self {
+impl Inputs {
+    fn odd<T: Scalar>(shape: Shape, seed: u32) -> Self {
         let Shape { outputs, inputs, batch } = shape;
         let mut random = Mt::new(seed);
         let mut odd = |dim, longest| odd_integers(dim, limit::<T>(longest), &mut random);
+        // W and dZ take part in two products each: the longer sum bounds them.
         let w = odd((outputs, inputs), inputs.max(outputs));
         let b = odd((outputs, 1), inputs);
         let x = odd((inputs, batch), inputs.max(batch));
         let upstream = odd((outputs, batch), batch.max(outputs));
-        Large { shape, seed, w, b, x, upstream }
+        Inputs { shape, w, b, x, upstream }
+    }
+
+    fn trial<T: Scalar>(&self, activation: Activation) -> Trial<T> {
+        let mut inputs = [&self.w, &self.b, &self.x, &self.upstream].into_iter().map(scalars);
+        Trial::filled(self.shape, activation, |_| inputs.next().expect("a trial has four inputs"))
+    }
+}
+
+/// A layer whose products are not computed again. ReLU: its mask is that of the Z that came out, once that was held.
+struct Large {
+    inputs: Inputs,
+    seed: u32,
+}
+
+impl Large {
+    fn new<T: Scalar>(shape: Shape, seed: u32) -> Self {
+        Large { inputs: Inputs::odd::<T>(shape, seed), seed }
     }
 
     fn hold<T: Scalar>(&self, engine: &dyn Engine<T>, pass: Pass, found: &mut Comparison) -> Result<()> {
-        let mut inputs = [&self.w, &self.b, &self.x, &self.upstream].into_iter().map(scalars);
-        let next = |_| inputs.next().expect("a trial has four inputs");
-        let mut trial = Trial::<T>::filled(self.shape, Activation::Relu, next);
+        let Inputs { w, b, x, upstream, .. } = &self.inputs;
+        let mut trial = self.inputs.trial::<T>(Activation::Relu);
         let mut layer = engine.plan(trial.spec)?;
         let mut random = Mt::new(self.seed);
         trial.forward(engine, layer.as_mut())?;
-        freivalds("Z", &trial.z, (self.w.view(), self.x.view(), Some(&self.b)), &mut random, found);
+        freivalds("Z", &trial.z, (w.view(), x.view(), Some(b)), &mut random, found);
         found.within("A", &trial.a, &trial.z.mapv(|z| z.widen().max(0.0)), |_| 0.0);
         if pass == Pass::Forward || !found.is_within() {
             return Ok(());
         }
-        let mut dz = self.upstream.clone();
+        let mut dz = upstream.clone();
         dz.zip_mut_with(&trial.z, |dz, &z| *dz = if z <= T::zero() { 0 } else { *dz });
         trial.backward(engine, layer.as_mut(), Kind::Da, T::one())?;
-        let ones = Array2::ones((self.shape.batch, 1));
-        freivalds("dW", &trial.dw, (dz.view(), self.x.t(), None), &mut random, found);
-        found.within("db", &trial.db, &integer_product(dz.view(), ones.view()).mapv(f64::from), |_| 0.0);
-        freivalds("dA_prev", &trial.dx, (self.w.t(), dz.view(), None), &mut random, found);
+        freivalds("dW", &trial.dw, (dz.view(), x.t(), None), &mut random, found);
+        found.within("db", &trial.db, &row_sums(&dz), |_| 0.0);
+        freivalds("dA_prev", &trial.dx, (w.t(), dz.view(), None), &mut random, found);
         Ok(())
     }
 }
@@ -340,8 +353,7 @@ fn freivalds<T: Scalar>(
 
 /// No element of a right product is so large.
 const LARGEST_INTEGER: f64 = (1_u64 << 40) as f64;
-/// Multiply-adds from which on a layer is tried on some thread counts only, but for
-/// [`Depth::Full`].
+/// Multiply-adds from which on a layer is tried on some thread counts only, but for [`Depth::Full`].
 const WORTH_SPARING: usize = 1 << 22;
 /// Multiply-adds from which on a reference is kept for the next thread count.
 const WORTH_KEEPING: usize = 1 << 18;
@@ -353,25 +365,30 @@ fn scalars<T: Scalar>(integers: &Array2<i32>) -> Array2<T> {
 }
 
 /// The largest factor for sums of `length` products and one bias, at most 15: enough to tell factors apart.
-fn limit<T: Scalar>(length: usize) -> i32 {
+pub(super) fn limit<T: Scalar>(length: usize) -> i32 {
     // The reference sums in i32.
     let integers = (1.0 / T::UNIT_ROUNDOFF).min(f64::from(i32::MAX));
     (1..=15).rev().step_by(2).find(|&q| length as f64 * f64::from(q * q) + f64::from(q) <= integers).unwrap_or(1)
 }
 
 /// Odd integers of both signs, at most `limit` in size.
-fn odd_integers(dim: (usize, usize), limit: i32, random: &mut Mt) -> Array2<i32> {
+pub(super) fn odd_integers(dim: (usize, usize), limit: i32, random: &mut Mt) -> Array2<i32> {
     let count = (limit + 1) as u64;
     Array2::from_shape_simple_fn(dim, || 2 * ((u64::from(random.next_u32()) * count) >> 32) as i32 - limit)
 }
 
-/// A B. Integers in f64 would do as well, but then the reference would be what is tested.
-fn integer_product(a: ArrayView2<'_, i32>, b: ArrayView2<'_, i32>) -> Array2<i32> {
+/// db for a scale of one.
+fn row_sums(dz: &Array2<i32>) -> Array2<f64> {
+    dz.sum_axis(Axis(1)).insert_axis(Axis(1)).mapv(f64::from)
+}
+
+/// A B, by plain loops: no backend's product shall vouch for itself.
+pub(super) fn product<N: LinalgScalar>(a: ArrayView2<'_, N>, b: ArrayView2<'_, N>) -> Array2<N> {
     let b = b.as_standard_layout();
     let mut c = Array2::zeros((a.nrows(), b.ncols()));
     for (mut c, a) in c.rows_mut().into_iter().zip(a.rows()) {
         for (&a, b) in a.iter().zip(b.rows()) {
-            c.zip_mut_with(&b, |c, &b| *c += a * b);
+            c.zip_mut_with(&b, |c, &b| *c = *c + a * b);
         }
     }
     c
@@ -385,10 +402,11 @@ mod tests {
     #[test]
     fn a_single_wrong_element_of_a_large_product_shows() {
         let large = Large::new::<f64>(Shape::new(5, 40, 30), 3);
-        let right = integer_product(large.w.view(), large.x.view()).mapv(f64::from);
+        let Inputs { w, x, .. } = &large.inputs;
+        let right = product(w.view(), x.view()).mapv(f64::from);
         let held = |got: &Array2<f64>| {
             let mut found = Comparison::default();
-            freivalds("C", got, (large.w.view(), large.x.view(), None), &mut Mt::new(1), &mut found);
+            freivalds("C", got, (w.view(), x.view(), None), &mut Mt::new(1), &mut found);
             found.is_within()
         };
         assert!(held(&right));

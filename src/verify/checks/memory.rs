@@ -71,9 +71,8 @@ pub(super) fn windows<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let engine = probe.open()?;
     probe.each(&[Table::Ordinary, Table::SharedOut], |shape, seed| {
         let mut found = Comparison::default();
-        let integers = Integers::new::<T>(shape, Activation::Relu, seed);
-        let truth = integers.outputs().into_iter().chain(integers.scaled_gradients(1.0));
-        let truth: Vec<_> = truth.collect();
+        let integers = Integers::shared::<T>(shape, Activation::Relu, seed);
+        let truth = integers.truth();
         for &left in &OFFSETS[..if shape.work() > 1 << 20 { 1 } else { OFFSETS.len() }] {
             let windows = Windows::<T>::run(engine.as_ref(), &integers, left, T::of(77.0))?;
             for (larger, (what, want)) in windows.outputs.iter().zip(&truth) {

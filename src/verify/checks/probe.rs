@@ -109,8 +109,7 @@ impl<'a, T: Scalar> Probe<'a, T> {
         let (remote, threads) = (self.remote, self.threads);
         move || match remote {
             Some(remote) => remote.float_states(threads),
-            None if rayon::current_thread_index().is_some() => Ok(rayon::broadcast(|_| FloatState::of_this_thread())),
-            None => Ok(vec![FloatState::of_this_thread()]),
+            None => Ok(FloatState::here()),
         }
     }
 

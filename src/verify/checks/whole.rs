@@ -1,9 +1,10 @@
 //! Layers of whole numbers that a check can change as it likes: identity, from dZ, scale one. Their sums are exact in any order, as T0's
 //! are, which has integers of its own; no check here.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, Axis};
 use rand_mt::Mt;
 
+use super::exact::{limit, odd_integers, product};
 use crate::layer::Activation;
 use crate::scalar::Scalar;
 use crate::verify::cases::Shape;
@@ -29,19 +30,12 @@ pub(super) struct Truth {
 }
 
 impl Whole {
-    /// Odd numbers of both signs, up to 15 where the shape's sums stay exact in `f32`.
+    /// Odd numbers of both signs, as large as keeps the shape's sums exact in `f32`.
     pub fn odd(shape: Shape, seed: u32) -> Self {
         let Shape { outputs, inputs, batch } = shape;
         let longest = outputs.max(inputs).max(batch);
-        let pairs = if longest * 225 + 15 < 1 << 24 { 8 } else { 1 };
         let mut random = Mt::new(seed);
-        let mut odd = |dim| {
-            Array2::from_shape_simple_fn(dim, || {
-                let random = random.next_u32();
-                let size = f64::from(2 * ((random >> 1) % pairs) + 1);
-                if random.is_multiple_of(2) { size } else { -size }
-            })
-        };
+        let mut odd = |dim| odd_integers(dim, limit::<f32>(longest), &mut random).mapv(f64::from);
         let (w, b, x, dz) = (odd((outputs, inputs)), odd((outputs, 1)), odd((inputs, batch)), odd((outputs, batch)));
         Whole { shape, w, b, x, dz }
     }
@@ -56,11 +50,10 @@ impl Whole {
     pub fn truth(&self) -> Truth {
         let mut z = product(self.w.view(), self.x.view());
         z += &self.b;
-        let ones = Array2::ones((self.shape.batch, 1));
         Truth {
             z,
             dw: product(self.dz.view(), self.x.t()),
-            db: product(self.dz.view(), ones.view()),
+            db: self.dz.sum_axis(Axis(1)).insert_axis(Axis(1)),
             dx: product(self.w.t(), self.dz.view()),
         }
     }
@@ -73,23 +66,4 @@ impl Truth {
             found.within(&format!("{what} {when}"), got, want, |_| 0.0);
         }
     }
-}
-
-/// A B, by plain loops: no backend's product shall vouch for itself.
-fn product(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) -> Array2<f64> {
-    let mut c = Array2::zeros((a.nrows(), b.ncols()));
-    if b.is_standard_layout() {
-        for (mut c, a) in c.rows_mut().into_iter().zip(a.rows()) {
-            for (&a, b) in a.iter().zip(b.rows()) {
-                c.zip_mut_with(&b, |c, &b| *c += a * b);
-            }
-        }
-    } else {
-        for (mut c, a) in c.rows_mut().into_iter().zip(a.rows()) {
-            for (c, b) in c.iter_mut().zip(b.columns()) {
-                *c = a.iter().zip(b).map(|(a, b)| a * b).sum();
-            }
-        }
-    }
-    c
 }

@@ -2,13 +2,14 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 
 use super::bug::Bug;
 use crate::layer::Op;
+use crate::panics::locked;
 use crate::scalar::Scalar;
 
 /// Rows of a tile, and products of a block.
@@ -180,7 +181,7 @@ fn write_after_row<T: Scalar>(matrix: &mut ArrayViewMut2<'_, T>) {
 /// The operand, by way of the one buffer of this process.
 fn packed<T: Scalar>(matrix: &ArrayView2<'_, T>) -> Array2<T> {
     static BUFFER: Mutex<Vec<f64>> = Mutex::new(Vec::new());
-    let buffer = || BUFFER.lock().unwrap_or_else(PoisonError::into_inner);
+    let buffer = || locked(&BUFFER);
     *buffer() = matrix.iter().map(|element| element.widen()).collect();
     // Other work comes first.
     std::thread::sleep(Duration::from_millis(2));

@@ -13,6 +13,7 @@ use super::kernel::gemm;
 use super::process;
 use crate::error::Result;
 use crate::layer::{Activation, Grads, Layer, LayerSpec, Op, Params, Upstream};
+use crate::panics::locked;
 use crate::scalar::Scalar;
 
 /// What an engine shares among its layers: nothing but what the bugs need.
@@ -37,7 +38,7 @@ impl Shared {
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.kept)
     }
 
     /// X, or the one that the bug takes for it.
@@ -222,9 +223,9 @@ fn racy_sum<T: Scalar>(row: ArrayView1<'_, T>) -> T {
     let both_have_read = Barrier::new(2);
     let middle = row.len() / 2;
     let add = &|half: ArrayView1<'_, T>| {
-        let before = *total.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = *locked(&total);
         both_have_read.wait();
-        *total.lock().unwrap_or_else(PoisonError::into_inner) = before + half.iter().copied().sum::<T>();
+        *locked(&total) = before + half.iter().copied().sum::<T>();
     };
     let (first, second) = row.split_at(ndarray::Axis(0), middle);
     std::thread::scope(|scope| {
