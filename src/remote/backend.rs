@@ -87,7 +87,7 @@ impl<T: Scalar> Remote<T> {
     /// Whether the backend can run, as a child says. The inner error is its reason.
     ///
     /// # Errors
-    /// [`Error::Lost`] and what else keeps the child from saying so.
+    /// [`Error::Lost`](crate::Error::Lost) and what else keeps the child from saying so.
     pub fn availability(&self) -> Result<std::result::Result<(), Reason>> {
         if let Err(error) = Arena::create(1 << 16) {
             let reason = format!(
