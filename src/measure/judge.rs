@@ -185,3 +185,22 @@ impl Judge for Suites {
         once(&self.workloads, (subject, workload.clone()), |(subject, workload)| self.workload(subject, workload))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_verdict_is_found_once_be_it_good_or_bad() {
+        let (known, mut found) = (Known::<&str, u32>::default(), Vec::new());
+        let failure = || Failure { cause: Cause::Verification, message: "wrong".into() };
+        for name in ["a", "wrong", "a", "wrong", "b"] {
+            let verdict = once(&known, name, |&name| {
+                found.push(name);
+                if name == "wrong" { Err(failure()) } else { Ok(7) }
+            });
+            assert_eq!(verdict, if name == "wrong" { Err(failure()) } else { Ok(7) });
+        }
+        assert_eq!(found, ["a", "wrong", "b"]);
+    }
+}

@@ -13,10 +13,10 @@ use super::sampling::Shown;
 use crate::data::Examples;
 use crate::error::Result;
 use crate::layer::Activation;
-use crate::network::{Architecture, Parameters};
+use crate::network::Architecture;
 use crate::scalar::{Scalar, ScalarKind};
 use crate::verify::compare::{Comparison, Worst};
-use crate::verify::reference::{Bounded, Layer, Reference};
+use crate::verify::reference::{Bounded, Layer, Reference, exact_layers};
 use crate::verify::tolerances::{Growth, TRAJECTORY_F32, TRAJECTORY_F32_STEPS, TRAJECTORY_F64};
 use crate::workload::Phase;
 
@@ -177,7 +177,7 @@ fn of_exact<T: Scalar>(cell: &Cell, shown: &Shown) -> Result<Option<Worst>> {
     let mut examples = cell.workload.examples::<T>()?;
     let start = Job::<T>::start(&cell.workload);
     let reference = Reference::of::<T>(Growth::Hard);
-    let truth = Truth { reference, layers: exact(&start) };
+    let truth = Truth { reference, layers: exact_layers(&start) };
     // A backward pass starts from a forward pass over unchanged inputs.
     let state = if cell.phase == Phase::Backward { truth.forward(&examples, shown) } else { None };
     let Passes { seed, count } = shown.passes;
@@ -190,14 +190,6 @@ fn of_exact<T: Scalar>(cell: &Cell, shown: &Shown) -> Result<Option<Worst>> {
     let label = change::of_y(seed, last, examples.y.dim());
     examples.y[label] = T::one() - examples.y[label];
     Ok(worse(state, truth.backward(&examples, shown)))
-}
-
-fn exact<T: Scalar>(parameters: &Parameters<T>) -> Vec<Layer> {
-    let exact = |index| {
-        let layer = parameters.layer(index);
-        (Bounded::exact(layer.w.mapv(Scalar::widen)), Bounded::exact(layer.b.mapv(Scalar::widen)))
-    };
-    (0..parameters.architecture().layers()).map(exact).collect()
 }
 
 struct Truth {

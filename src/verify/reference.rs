@@ -60,12 +60,7 @@ pub fn outputs<T: Scalar>(call: &Call) -> BTreeMap<String, Bounded> {
     let input = |matrix: &Array2<f64>| Bounded::exact(rounded(matrix));
     let layers = |layers: &[LayerCase]| -> Vec<Layer> { layers.iter().map(|l| (input(&l.w), input(&l.b))).collect() };
     let start = |architecture: &Architecture, init: Init, seed: u32| -> Vec<Layer> {
-        let parameters = Parameters::<T>::initialized(architecture, init, seed);
-        let exact = |index| {
-            let layer = parameters.layer(index);
-            (Bounded::exact(layer.w.mapv(Scalar::widen)), Bounded::exact(layer.b.mapv(Scalar::widen)))
-        };
-        (0..architecture.layers()).map(exact).collect()
+        exact_layers(&Parameters::<T>::initialized(architecture, init, seed))
     };
     let mut out = BTreeMap::new();
     let mut put = |name: &str, bounded: Bounded| drop(out.insert(name.to_owned(), bounded));
@@ -157,6 +152,15 @@ pub fn outputs<T: Scalar>(call: &Call) -> BTreeMap<String, Bounded> {
         }
     }
     out
+}
+
+/// Parameters without error.
+pub(crate) fn exact_layers<T: Scalar>(parameters: &Parameters<T>) -> Vec<Layer> {
+    let exact = |index| {
+        let layer = parameters.layer(index);
+        (Bounded::exact(layer.w.mapv(Scalar::widen)), Bounded::exact(layer.b.mapv(Scalar::widen)))
+    };
+    (0..parameters.architecture().layers()).map(exact).collect()
 }
 
 fn put_layers(put: &mut impl FnMut(&str, Bounded), prefix: &str, layers: &[Layer]) {

@@ -14,7 +14,7 @@ use crate::scalar::{Scalar, ScalarKind};
 use crate::train::{Composed, Trainer, train};
 use crate::verify::cases::Depth;
 use crate::verify::compare::Comparison;
-use crate::verify::reference::{Bounded, Layer, Reference};
+use crate::verify::reference::{Bounded, Reference, exact_layers};
 use crate::verify::tolerances::{Growth, TRAJECTORY_F32, TRAJECTORY_F32_STEPS, TRAJECTORY_F64, UNDECIDED};
 use crate::workload::{LEARNING_RATE, SEED, Workload};
 
@@ -60,14 +60,6 @@ pub(super) fn small<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
         hold_answers(&mut found, engine.as_ref(), &trainer.export()?, &x, &reference.model_forward(&wide_x, &layers))?;
         Ok(found)
     })
-}
-
-fn exact_layers<T: Scalar>(parameters: &Parameters<T>) -> Vec<Layer> {
-    let exact = |index| {
-        let layer = parameters.layer(index);
-        (Bounded::exact(layer.w.mapv(Scalar::widen)), Bounded::exact(layer.b.mapv(Scalar::widen)))
-    };
-    (0..parameters.architecture().layers()).map(exact).collect()
 }
 
 /// The cost of step `step` (from 1). An `f32` trajectory is held to the first steps only.
