@@ -59,23 +59,31 @@ fn thread(task: &std::path::Path) -> Option<ThreadState> {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use std::hint::black_box;
+    use std::process::Command;
+    use std::time::Instant;
 
     use super::*;
+    use crate::child::{Child, Failure};
 
+    /// Another process: in this one other tests take and give back memory meanwhile.
     #[test]
-    fn this_process_is_seen_to_compute_and_to_grow() {
-        let this = Process(std::process::id());
-        let cpu = || this.threads().iter().map(|thread| thread.cpu).sum::<Duration>();
-        let (before, memory) = (cpu(), this.private_bytes().expect("Linux tells"));
-        let mut kept = vec![1_u8; 64 << 20];
-        while cpu() < before + Duration::from_millis(30) {
-            black_box((0..100_000_u64).fold(0, |sum, n| sum ^ black_box(n)));
+    fn a_process_is_seen_to_compute_and_to_grow() {
+        let script = "read go; x=$(head -c 64000000 /dev/zero | tr '\\0' x); while :; do :; done";
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        // It ends with this, however the test ends.
+        let shell = Child::start(command).expect("there is a shell");
+        let process = Process(shell.id());
+        let cpu = || process.threads().iter().map(|thread| thread.cpu).sum::<Duration>();
+        let (before, memory) = (cpu(), process.private_bytes().expect("Linux tells"));
+        shell.speaker().and_then(|mut speaker| speaker.send(&"go").map_err(Failure::Start)).expect("it reads");
+        let start = Instant::now();
+        let has_computed = || cpu() > before + Duration::from_millis(30);
+        let has_grown = || process.private_bytes().expect("as above") > memory + (32 << 20);
+        while !(has_computed() && has_grown() && process.threads().iter().any(|thread| thread.is_runnable)) {
+            assert!(start.elapsed() < Duration::from_secs(120), "{:?}", process.threads());
+            std::thread::sleep(Duration::from_millis(5));
         }
-        assert!(this.threads().iter().any(|thread| thread.is_runnable));
-        kept[0] = 2;
-        assert!(this.private_bytes().expect("as above") > memory + (32 << 20));
-        black_box(kept);
         assert!(Process(u32::MAX).threads().is_empty() && Process(u32::MAX).private_bytes().is_none());
     }
 }
