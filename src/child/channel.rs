@@ -1,12 +1,20 @@
 //! What parent and child speak through: a socket, which the child finds as its standard input. Descriptor 1 would be a backend's too.
 //!
 //! A message is a line of JSON. Bytes that belong to it come after the line, and their number before it: `+6 {"set":...}`. So arrays
-//! travel as they are in memory, and a shell script can play a child: `echo '"ready"' >&0`.
+//! travel as they are in memory, and a shell script can play a child: `echo '"ready"' >&0`. An end of another channel may come with a
+//! message too: then parent and child have one more.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Write};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    recvmsg, sendmsg,
+};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,6 +23,8 @@ use super::patience::Patience;
 
 /// The longest line that is looked at.
 const LONGEST_LINE: usize = 1 << 20;
+/// As much of a line is read at once: most are shorter.
+const READ_AT_ONCE: usize = 1 << 12;
 /// How much of a line that is no message is shown.
 const SHOWN: usize = 80;
 
@@ -23,6 +33,10 @@ pub struct Channel {
     socket: UnixStream,
     /// What came and was not taken yet.
     pending: Vec<u8>,
+    /// Ends of other channels that came with it.
+    passed: VecDeque<OwnedFd>,
+    /// How long a read waits now.
+    slice: Option<Duration>,
 }
 
 /// A message and the bytes that came with it.
@@ -36,7 +50,7 @@ pub struct Message<M> {
 
 /// Why no message came.
 #[derive(Debug)]
-pub(super) enum Silence {
+pub(crate) enum Silence {
     /// The other side is gone, or has closed its end.
     Closed,
     /// There was no time left.
@@ -47,9 +61,13 @@ pub(super) enum Silence {
 
 impl Channel {
     /// The parent's end and what becomes the child's standard input.
-    pub(super) fn pair() -> io::Result<(Self, OwnedFd)> {
+    pub(crate) fn pair() -> io::Result<(Self, OwnedFd)> {
         let (ours, theirs) = UnixStream::pair()?;
-        Ok((Channel { socket: ours, pending: Vec::new() }, theirs.into()))
+        Ok((Channel::over(ours), theirs.into()))
+    }
+
+    fn over(socket: UnixStream) -> Self {
+        Channel { socket, pending: Vec::new(), passed: VecDeque::new(), slice: None }
     }
 
     /// The child's end. To be called once, early: standard input is empty from then on, and this process ends with its parent.
@@ -65,7 +83,7 @@ impl Channel {
         socket.peer_addr().map_err(|_| io::Error::new(ErrorKind::NotConnected, "not started by a parent"))?;
         let nothing = std::fs::File::open("/dev/null")?;
         rustix::stdio::dup2_stdin(nothing)?;
-        Ok(Channel { socket, pending: Vec::new() })
+        Ok(Channel::over(socket))
     }
 
     /// Sends a message, and `bytes` with it.
@@ -84,15 +102,14 @@ impl Channel {
         Ok(Speaker(self.socket.try_clone()?))
     }
 
-    /// The same, within so much time for each part that the other side takes.
-    pub(super) fn send_within(
-        &mut self,
-        message: &impl Serialize,
-        bytes: &[&[u8]],
-        limit: std::time::Duration,
-    ) -> io::Result<()> {
-        self.socket.set_write_timeout(Some(limit).filter(|limit| !limit.is_zero()))?;
-        self.send(message, bytes)
+    /// From now on gives up after so long on another side that takes nothing.
+    pub(crate) fn limit_sending(&self, limit: Duration) -> io::Result<()> {
+        limit_sending(&self.socket, limit)
+    }
+
+    /// The end that came first with the messages so far, and was not taken yet.
+    pub(crate) fn take_passed(&mut self) -> Option<Channel> {
+        self.passed.pop_front().map(|end| Channel::over(end.into()))
     }
 
     /// Waits for the next message, without bytes; none when the other side is gone. For children, which have no other hurry.
@@ -108,7 +125,7 @@ impl Channel {
     }
 
     /// Waits for the next message, which may have so many bytes at the most.
-    pub(super) fn wait<M: DeserializeOwned>(
+    pub(crate) fn wait<M: DeserializeOwned>(
         &mut self,
         patience: &mut Patience,
         most_bytes: usize,
@@ -120,7 +137,7 @@ impl Channel {
             if self.pending.len() > LONGEST_LINE {
                 return Ok(Err(Silence::Nonsense(format!("a line without end, {}", shown(&self.pending)))));
             }
-            if let Err(silence) = self.fill(patience, 1 << 16)? {
+            if let Err(silence) = self.fill(patience, READ_AT_ONCE)? {
                 let words = self.pending.is_empty();
                 return Ok(Err(if words { silence } else { cut(silence, &self.pending) }));
             }
@@ -129,7 +146,6 @@ impl Channel {
         let Some((json, count)) = parts(&line) else { return Ok(Err(Silence::Nonsense(shown(&line)))) };
         let Ok(said) = serde_json::from_slice(json) else { return Ok(Err(Silence::Nonsense(shown(&line)))) };
         if count == 0 {
-            // What is pending keeps its memory: a child's next wait must not allocate while a backend's allocations are counted.
             return Ok(Ok(Message { said, bytes: Vec::new() }));
         }
         if count > most_bytes {
@@ -155,9 +171,12 @@ impl Channel {
         loop {
             let Some(slice) = patience.slice() else { return Ok(Err(Silence::Late)) };
             let start = Instant::now();
-            self.socket.set_read_timeout(Some(slice))?;
+            if self.slice != Some(slice) {
+                self.socket.set_read_timeout(Some(slice))?;
+                self.slice = Some(slice);
+            }
             self.pending.resize(before + most.min(1 << 20), 0);
-            let read = self.socket.read(&mut self.pending[before..]);
+            let read = read(&self.socket, &mut self.pending[before..], &mut self.passed);
             self.pending.truncate(before + read.as_ref().map_or(0, |&count| count));
             patience.count(start, slice);
             match read {
@@ -185,12 +204,21 @@ impl Speaker {
         send(&mut self.0, message, &[])
     }
 
-    /// Gives up after so long on a listener that takes nothing.
-    ///
-    /// # Errors
-    /// Of the system.
-    pub fn limit(&self, limit: std::time::Duration) -> io::Result<()> {
-        self.0.set_write_timeout(Some(limit).filter(|limit| !limit.is_zero()))
+    /// Sends a message, and an end of another channel with it.
+    pub(crate) fn pass(&mut self, message: &impl Serialize, end: &impl AsFd) -> io::Result<()> {
+        let line = format!("{}\n", serde_json::to_string(message)?);
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        let ends = [end.as_fd()];
+        ancillary.push(SendAncillaryMessage::ScmRights(&ends));
+        let sent = sendmsg(&self.0, &[IoSlice::new(line.as_bytes())], &mut ancillary, SendFlags::NOSIGNAL)?;
+        // The end has gone with the first byte.
+        self.0.write_all(&line.as_bytes()[sent..])
+    }
+
+    /// From now on gives up after so long on a listener that takes nothing.
+    pub(crate) fn limit_sending(&self, limit: Duration) -> io::Result<()> {
+        limit_sending(&self.0, limit)
     }
 
     /// Ends the conversation, whoever listens on either side.
@@ -198,6 +226,23 @@ impl Speaker {
         // Not connected any more: then it has ended already.
         let _ = self.0.shutdown(std::net::Shutdown::Both);
     }
+}
+
+fn limit_sending(socket: &UnixStream, limit: Duration) -> io::Result<()> {
+    socket.set_write_timeout(Some(limit).filter(|limit| !limit.is_zero()))
+}
+
+/// Reads once, and what was passed with it.
+fn read(socket: &UnixStream, into: &mut [u8], passed: &mut VecDeque<OwnedFd>) -> io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let read = recvmsg(socket, &mut [IoSliceMut::new(into)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(ends) = message {
+            passed.extend(ends);
+        }
+    }
+    Ok(read.bytes)
 }
 
 fn send(socket: &mut UnixStream, message: &impl Serialize, bytes: &[&[u8]]) -> io::Result<()> {
@@ -239,7 +284,7 @@ mod tests {
 
     fn pair() -> (Channel, Channel) {
         let (ours, theirs) = Channel::pair().expect("a pair");
-        (ours, Channel { socket: theirs.into(), pending: Vec::new() })
+        (ours, Channel::over(theirs.into()))
     }
 
     fn wait(channel: &mut Channel, most: usize) -> Result<Message<Vec<u32>>, Silence> {
@@ -293,6 +338,29 @@ mod tests {
             assert!(ours.pending.len() <= LONGEST_LINE + (1 << 16));
             drop(ours);
         });
+    }
+
+    #[test]
+    fn another_channel_is_passed() {
+        let (mut ours, mut theirs) = pair();
+        let mut more: Vec<_> = (0..3).map(|_| Channel::pair().expect("a pair")).collect();
+        let mut speaker = ours.speaker().expect("a descriptor");
+        for (number, (_, end)) in more.iter().enumerate() {
+            speaker.pass(&[number], end).expect("passed");
+        }
+        assert!(theirs.take_passed().is_none(), "nothing was read yet");
+        for (number, (kept, end)) in more.drain(..).enumerate() {
+            drop(end);
+            let mut kept = kept;
+            assert_eq!(wait(&mut theirs, 0).expect("a message").said, [number as u32]);
+            let mut passed = theirs.take_passed().expect("it came with the message");
+            passed.send(&[7, number], &[]).expect("sent");
+            assert_eq!(wait(&mut kept, 0).expect("a message").said, [7, number as u32]);
+            drop(passed);
+            assert!(matches!(wait(&mut kept, 0), Err(Silence::Closed)), "nobody else has that end");
+        }
+        theirs.send(&[1], &[]).expect("sent");
+        assert_eq!(wait(&mut ours, 0).expect("a message").said, [1]);
     }
 
     #[test]

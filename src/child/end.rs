@@ -105,6 +105,17 @@ impl Failure {
         }
     }
 
+    /// The same with these for its last words, where it has any.
+    #[must_use]
+    pub(crate) fn with_words(self, words: &str) -> Self {
+        match self {
+            Failure::Ended(end, _) => Failure::Ended(end, words.into()),
+            Failure::Closed(_) => Failure::Closed(words.into()),
+            Failure::Late(limit, _) => Failure::Late(limit, words.into()),
+            other => other,
+        }
+    }
+
     /// Whether a limit of the system may be why: no start, no progress, or an end that comes of having no memory, no thread or no time.
     fn may_be_a_limit(&self) -> bool {
         const RUST_PANIC: i32 = 101;

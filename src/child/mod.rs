@@ -15,6 +15,7 @@ mod process;
 mod program;
 mod words;
 
+pub(crate) use channel::Silence;
 pub use channel::{Channel, Message, Speaker};
 pub use end::{End, Failure};
 pub(crate) use limits::limits_here;

@@ -60,7 +60,7 @@ impl Child {
         most_bytes: usize,
     ) -> Result<Message<M>, Failure> {
         // A child that is gone, or takes nothing, is seen below, with the reason.
-        let _ = self.channel.send_within(request, bytes, limit);
+        let _ = self.channel.limit_sending(limit).and_then(|()| self.channel.send(request, bytes));
         self.receive(limit, most_bytes)
     }
 

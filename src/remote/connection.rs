@@ -1,25 +1,24 @@
-//! The parent's hold on one child: lanes, one for each thread that calls, and one thread that listens for all of them.
+//! The parent's hold on one child: lanes, one for each thread that calls, each with a channel of its own.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, ThreadId};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::arena::Arena;
+use super::fate::Fate;
 use super::layout::Layout;
 use super::process::Process;
-use super::protocol::{Answered, Asked, First, FirstWord, Reply, Request, Subject};
-use crate::child::{Child, Failure, Patience, Program, Speaker};
+use super::protocol::{Asked, First, FirstWord, Opening, Reply, Request, Subject};
+use crate::child::{Channel, Child, Failure, Patience, Program, Silence, Speaker};
 use crate::error::{Error, Result};
 use crate::panics::locked;
 
 /// Arenas up to this size are kept for the next lane.
 const MOST_SPARED: usize = 1 << 20;
-/// How long the end of a child is waited for that did not answer in time.
-const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// A child that computes on so many threads.
 pub(super) struct Connection {
@@ -28,15 +27,15 @@ pub(super) struct Connection {
     process: Process,
     /// How long a single reply may take.
     limit: Duration,
+    /// To the child itself.
     speaker: Mutex<Speaker>,
     /// The same, for who does not want to wait for whoever speaks.
     hanging_up: Speaker,
     lanes: Mutex<HashMap<ThreadId, Arc<Mutex<Lane>>>>,
-    listening: Arc<Listening>,
-    listener: Option<JoinHandle<()>>,
+    fate: Arc<Fate>,
+    watch: Option<JoinHandle<()>>,
     /// Memory of lanes that have ended, for those that come.
     spare: Mutex<Vec<(Option<Arena>, Layout)>>,
-    next_lane: AtomicU32,
     next_number: AtomicU64,
     dropped: Mutex<Vec<u64>>,
     allocations: AtomicU64,
@@ -46,18 +45,9 @@ pub(super) struct Connection {
     complaint: Mutex<Option<String>>,
 }
 
-/// What the listening thread shares.
-#[derive(Default)]
-struct Listening {
-    /// Where each lane's replies go; empty once the child is lost.
-    replies: Mutex<HashMap<u32, Sender<Reply>>>,
-    lost: Mutex<Option<Failure>>,
-}
-
 /// What stands for a thread of this process.
 pub(super) struct Lane {
-    number: u32,
-    replies: Receiver<Reply>,
+    channel: Channel,
     arena: Option<Arena>,
     /// Whether the child's thread has the arena too.
     is_shared: bool,
@@ -72,17 +62,17 @@ impl Connection {
     /// Starts a child and waits for its first word.
     pub fn start(program: &Program, subject: &Subject, threads: NonZeroUsize, limit: Duration) -> Result<Self> {
         let command = program.serving(threads);
-        let listening = Arc::new(Listening::default());
+        let fate = Arc::new(Fate::default());
         let (started, has_started) = channel();
         // The system ends a child with the thread that has started it: that one stays.
-        let listener = std::thread::Builder::new().name("listener".into()).spawn({
-            let (listening, subject) = (Arc::clone(&listening), subject.clone());
+        let watch = std::thread::Builder::new().name("watch".into()).spawn({
+            let (fate, subject) = (Arc::clone(&fate), subject.clone());
             move || {
                 let begun = Child::start(command).and_then(|mut child| {
                     child.receive::<FirstWord>(limit, 0)?;
                     let (mut speaker, hanging_up) = (child.speaker()?, child.speaker()?);
                     // What takes no more is seen by whoever waits for the answer.
-                    speaker.limit(limit).map_err(Failure::Start)?;
+                    speaker.limit_sending(limit).map_err(Failure::Start)?;
                     // A child that takes nothing is seen below.
                     let _ = speaker.send(&First::Serve(subject));
                     Ok((child, speaker, hanging_up))
@@ -91,7 +81,7 @@ impl Connection {
                     Ok((child, speaker, hanging_up)) => {
                         let id = child.id();
                         if started.send(Ok((speaker, hanging_up, id))).is_ok() {
-                            listening.run(child);
+                            fate.watch(child);
                         }
                     }
                     Err(failure) => drop(started.send(Err(failure))),
@@ -100,8 +90,8 @@ impl Connection {
         });
         let lost =
             |why: String| Error::Lost { name: subject.backend.clone(), threads: threads.get(), why, late: false };
-        let listener = listener.map_err(|error| lost(format!("no thread can be started to listen to it: {error}")))?;
-        let begun = has_started.recv().map_err(|_| lost("its listener is gone".into()))?;
+        let watch = watch.map_err(|error| lost(format!("no thread can be started to watch it: {error}")))?;
+        let begun = has_started.recv().map_err(|_| lost("nobody watches it any more".into()))?;
         let (speaker, hanging_up, id) = begun.map_err(|failure| lost(failure.to_string()))?;
         Ok(Connection {
             subject: subject.clone(),
@@ -112,10 +102,9 @@ impl Connection {
             hanging_up,
             was_told: false.into(),
             lanes: Mutex::default(),
-            listening,
-            listener: Some(listener),
+            fate,
+            watch: Some(watch),
             spare: Mutex::default(),
-            next_lane: AtomicU32::new(0),
             next_number: AtomicU64::new(0),
             dropped: Mutex::default(),
             allocations: AtomicU64::new(0),
@@ -151,7 +140,7 @@ impl Connection {
 
     /// Whether nobody answers any more.
     pub fn is_lost(&self) -> bool {
-        locked(&self.listening.lost).is_some()
+        self.fate.is_lost()
     }
 
     /// Whether somebody was told that nobody answers any more.
@@ -165,16 +154,16 @@ impl Connection {
     /// Where the child was lost and nobody was told yet, or something went wrong that no call could say.
     pub fn end_lanes(&self) -> Result<()> {
         let mut outcome = Ok(());
-        let lanes: Vec<_> = locked(&self.lanes).drain().map(|(_, lane)| lane).collect();
-        let has_dropped = !locked(&self.dropped).is_empty();
-        let last = (has_dropped && lanes.is_empty()).then(|| self.new_lane());
-        for lane in lanes.into_iter().chain(last) {
+        let mut lanes: Vec<_> = locked(&self.lanes).drain().map(|(_, lane)| lane).collect();
+        if lanes.is_empty() && !locked(&self.dropped).is_empty() && !self.is_lost() {
+            lanes.push(Arc::new(Mutex::new(self.new_lane()?)));
+        }
+        for lane in lanes {
             let mut lane = locked(&lane);
             if !self.is_lost() {
                 let ended = self.expect_done_on(&mut lane, Request::End);
                 outcome = outcome.and(ended);
             }
-            locked(&self.listening.replies).remove(&lane.number);
             let (arena, layout) = (lane.arena.take(), std::mem::take(&mut lane.layout));
             if arena.as_ref().is_some_and(|arena| arena.bytes() <= MOST_SPARED) {
                 locked(&self.spare).push((arena, layout));
@@ -190,32 +179,40 @@ impl Connection {
     }
 
     /// The lane of the calling thread.
-    fn lane(&self) -> Arc<Mutex<Lane>> {
-        Arc::clone(locked(&self.lanes).entry(std::thread::current().id()).or_insert_with(|| self.new_lane()))
+    fn lane(&self) -> Result<Arc<Mutex<Lane>>> {
+        let caller = std::thread::current().id();
+        let mut lanes = locked(&self.lanes);
+        if let Some(lane) = lanes.get(&caller) {
+            return Ok(Arc::clone(lane));
+        }
+        let lane = Arc::new(Mutex::new(self.new_lane()?));
+        lanes.insert(caller, Arc::clone(&lane));
+        Ok(lane)
     }
 
-    fn new_lane(&self) -> Arc<Mutex<Lane>> {
-        let number = self.next_lane.fetch_add(1, Ordering::Relaxed);
-        let (sender, replies) = channel();
-        // Of a child that is lost nobody waits for anything: then `replies` is closed.
-        if !self.is_lost() {
-            locked(&self.listening.replies).insert(number, sender);
-        }
-        if self.is_lost() {
-            locked(&self.listening.replies).clear();
-        }
+    fn new_lane(&self) -> Result<Lane> {
+        let opened = Channel::pair().and_then(|(channel, theirs)| {
+            channel.limit_sending(self.limit)?;
+            // A child that is gone is seen at the first request.
+            let _ = locked(&self.speaker).pass(&Opening::Lane, &theirs);
+            Ok(channel)
+        });
+        let channel = opened.map_err(|error| self.lost(format!("no channel to it can be opened: {error}")))?;
         let (arena, layout) = locked(&self.spare).pop().unwrap_or_default();
-        Arc::new(Mutex::new(Lane { number, replies, arena, is_shared: false, layout, entering: Vec::new(), owed: 0 }))
+        Ok(Lane { channel, arena, is_shared: false, layout, entering: Vec::new(), owed: 0 })
     }
 
     /// From here to [`leave`](Self::leave) the calling thread's requests are served inside the engine's run. It is entered with the first.
     pub fn enter(&self, engine: u64) {
-        locked(&self.lane()).entering.push(engine);
+        // Without a lane the first request says so.
+        if let Ok(lane) = self.lane() {
+            locked(&lane).entering.push(engine);
+        }
     }
 
     /// Leaves the run that was entered last. Its answer is taken with that to the next request.
     pub fn leave(&self) {
-        let lane = self.lane();
+        let Ok(lane) = self.lane() else { return };
         let mut lane = locked(&lane);
         if lane.entering.pop().is_none() {
             // A child that is gone is seen at the next request.
@@ -226,21 +223,21 @@ impl Connection {
 
     /// Asks on the calling thread's lane.
     pub fn ask(&self, request: Request) -> Result<Reply> {
-        let lane = self.lane();
+        let lane = self.lane()?;
         let mut lane = locked(&lane);
         self.ask_on(&mut lane, request)
     }
 
     /// Asks for something that has no other answer than that it is done.
     pub fn expect_done(&self, request: Request) -> Result<()> {
-        let lane = self.lane();
+        let lane = self.lane()?;
         let mut lane = locked(&lane);
         self.expect_done_on(&mut lane, request)
     }
 
     /// The calling thread's lane with no matrices on it, for a [`call`](Self::call).
     pub fn with_lane<R>(&self, use_it: impl FnOnce(&mut Lane) -> Result<R>) -> Result<R> {
-        let lane = self.lane();
+        let lane = self.lane()?;
         let mut lane = locked(&lane);
         lane.layout.clear();
         use_it(&mut lane)
@@ -306,39 +303,32 @@ impl Connection {
         }
     }
 
-    fn reply(&self, lane: &Lane) -> Result<Reply> {
-        let mut patience = Patience::of(self.limit);
-        loop {
-            let Some(slice) = patience.slice() else {
-                // Whoever asks from now on is told the same: that it ends now is our doing.
-                locked(&self.listening.lost).get_or_insert(Failure::Late(self.limit, String::new()));
-                self.hanging_up.hang_up();
-                // It leaves its last words.
-                while lane.replies.recv_timeout(LAST_WORDS).is_ok() {}
-                return Err(self.why_lost());
-            };
-            let start = Instant::now();
-            match lane.replies.recv_timeout(slice) {
-                Ok(reply) => return Ok(reply),
-                Err(RecvTimeoutError::Timeout) => patience.count(start, slice),
-                Err(RecvTimeoutError::Disconnected) => return Err(self.why_lost()),
-            }
+    fn reply(&self, lane: &mut Lane) -> Result<Reply> {
+        let silence = match lane.channel.wait(&mut Patience::of(self.limit), 0) {
+            Ok(Ok(message)) => return Ok(message.said),
+            Ok(Err(silence)) => silence,
+            // A socket that fails is one that has ended.
+            Err(_) => Silence::Closed,
+        };
+        let hang_up = || self.hanging_up.hang_up();
+        match silence {
+            Silence::Closed => self.fate.is_closed(hang_up),
+            Silence::Late => self.fate.give_up(Failure::Late(self.limit, String::new()), hang_up),
+            Silence::Nonsense(found) => self.fate.give_up(Failure::Nonsense(found), hang_up),
         }
+        Err(self.why_lost())
     }
 
     fn say(&self, lane: &mut Lane, request: Request) -> std::io::Result<()> {
         let dropped = std::mem::take(&mut *locked(&self.dropped));
         let enter = std::mem::take(&mut lane.entering);
-        let (lane, read_only) = (lane.number, lane.layout.inputs());
-        locked(&self.speaker).send(&Asked { lane, dropped, read_only, enter, request })
+        lane.channel.send(&Asked { dropped, read_only: lane.layout.inputs(), enter, request }, &[])
     }
 
     /// That it is lost, and why.
     pub fn why_lost(&self) -> Error {
         self.was_told.store(true, Ordering::Relaxed);
-        let failure = locked(&self.listening.lost);
-        let why = failure.as_ref().map_or_else(|| "it is gone".into(), ToString::to_string);
-        let late = matches!(*failure, Some(Failure::Late(..)));
+        let (why, late) = self.fate.told();
         Error::Lost { name: self.subject.backend.clone(), threads: self.threads.get(), why, late }
     }
 
@@ -355,33 +345,9 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.hanging_up.hang_up();
-        if let Some(listener) = self.listener.take() {
+        if let Some(watch) = self.watch.take() {
             // It has nothing to say.
-            let _ = listener.join();
+            let _ = watch.join();
         }
-    }
-}
-
-impl Listening {
-    /// Hands replies to their lanes for as long as the child lives.
-    fn run(&self, mut child: Child) {
-        let failure = loop {
-            match child.listen::<Answered>() {
-                // A lane that was given up has nobody waiting.
-                Ok(Answered { lane, reply }) => {
-                    if let Some(sender) = locked(&self.replies).get(&lane) {
-                        let _ = sender.send(reply);
-                    }
-                }
-                Err(failure) => break failure,
-            }
-        };
-        match &mut *locked(&self.lost) {
-            // We have hung up.
-            Some(Failure::Late(_, words)) => *words = failure.words().to_owned(),
-            lost => *lost = Some(failure),
-        }
-        // Whoever waits sees that nothing will come.
-        locked(&self.replies).clear();
     }
 }

@@ -15,6 +15,7 @@
 mod arena;
 mod backend;
 mod connection;
+mod fate;
 mod layout;
 mod process;
 mod protocol;

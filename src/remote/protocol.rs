@@ -34,10 +34,21 @@ pub(super) enum FirstWord {
     Started,
 }
 
-/// A request on a lane. A lane stands for a thread of the parent, and has a thread of its own in the child.
+/// What is said on the child's own channel afterwards. The answer to nothing.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Opening {
+    /// A lane's channel comes with it. A lane stands for a thread of the parent, and has a thread of its own in the child.
+    Lane,
+}
+
+/// What a child says on its own channel after its first word: nothing.
+#[derive(Debug, Deserialize)]
+pub(super) enum Nothing {}
+
+/// A request on a lane. A [`Reply`] comes to each.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Asked {
-    pub lane: u32,
     /// What the parent has dropped since.
     pub dropped: Vec<u64>,
     /// So many bytes of the arena, from its start, may not be written while the request is served.
@@ -45,13 +56,6 @@ pub(super) struct Asked {
     /// Engines whose [`run`](crate::layer::Engine::run) the lane enters before, the outer first. It leaves the last one with `Leave`.
     pub enter: Vec<u64>,
     pub request: Request,
-}
-
-/// The reply to a lane's last request.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Answered {
-    pub lane: u32,
-    pub reply: Reply,
 }
 
 /// Engines and layers go by numbers that the parent gives them.

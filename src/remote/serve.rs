@@ -1,17 +1,15 @@
 //! The child's side: does what it is asked to on the thread that it is asked for, and decides nothing.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use super::arena::{Access, Arena};
-use super::protocol::{Answered, Asked, Complaint, First, FirstWord, Reply, Request, Subject};
+use super::protocol::{Asked, Complaint, First, FirstWord, Opening, Reply, Request, Subject};
 use crate::allocator::Counting;
 use crate::backend::{self, Registry};
-use crate::child::{Channel, Speaker};
+use crate::child::Channel;
 use crate::error::{Error, Result};
 use crate::layer::{BoundLayer, Descent, Engine, Grads, Layer, Params, Upstream};
 use crate::machine::FloatState;
@@ -60,7 +58,6 @@ impl Wanted {
 /// What the lanes share.
 struct Server<T: Scalar> {
     entry: std::result::Result<backend::Entry, String>,
-    speaker: Mutex<Speaker>,
     engines: Mutex<HashMap<u64, Arc<dyn Engine<T>>>>,
     layers: Mutex<HashMap<u64, Planned<T>>>,
 }
@@ -73,50 +70,25 @@ enum Planned<T: Scalar> {
 fn serve_as<T: Scalar>(registry: &Registry, subject: &Subject, mut channel: Channel) -> io::Result<()> {
     let server = Arc::new(Server::<T> {
         entry: registry.get(&subject.backend).cloned().map_err(|error| error.to_string()),
-        speaker: Mutex::new(channel.speaker()?),
         engines: Mutex::default(),
         layers: Mutex::default(),
     });
     Counting::exempt_this_thread();
-    let mut lanes = HashMap::<u32, Sender<Asked>>::new();
-    while let Some(asked) = channel.receive::<Asked>()? {
-        let lane = asked.lane;
-        let is_last = matches!(asked.request, Request::End);
-        if let Entry::Vacant(vacant) = lanes.entry(lane) {
-            let (sender, requests) = self::channel();
-            let server = Arc::clone(&server);
-            let thread = std::thread::Builder::new().spawn(move || {
-                let mut lane = Lane {
-                    number: lane,
-                    requests,
-                    server,
-                    arena: None,
-                    protected: 0,
-                    has_ended: false,
-                    at_leave: None,
-                };
-                lane.serve(Where::Outside);
-            });
-            if let Err(error) = thread {
-                let complaint = Complaint::Other(format!("no thread can be started for its calls: {error}"));
-                channel.send(&Answered { lane, reply: Reply::Failed(complaint) }, &[])?;
-                continue;
-            }
-            vacant.insert(sender);
-        }
-        // The thread of a lane ends with the lane or with the process.
-        let _ = lanes[&lane].send(asked);
-        if is_last {
-            lanes.remove(&lane);
-        }
+    while let Some(Opening::Lane) = channel.receive()? {
+        let lane = channel.take_passed().ok_or_else(|| io::Error::other("a lane came without its channel"))?;
+        let server = Arc::clone(&server);
+        // Where no thread can be started, the lane is closed, which the parent sees. The thread ends with the lane or with the process.
+        std::thread::Builder::new().spawn(move || {
+            let mut lane = Lane { channel: lane, server, arena: None, protected: 0, has_ended: false, at_leave: None };
+            lane.serve(Where::Outside);
+        })?;
     }
     Ok(())
 }
 
 /// A thread that stands for one of the parent's.
 struct Lane<T: Scalar> {
-    number: u32,
-    requests: Receiver<Asked>,
+    channel: Channel,
     server: Arc<Server<T>>,
     arena: Option<Arena>,
     /// Bytes of it that are read-only.
@@ -138,7 +110,7 @@ impl<T: Scalar> Lane<T> {
     /// Serves requests until the lane ends or, inside a run, until the parent leaves that.
     fn serve(&mut self, at: Where) {
         while !self.has_ended
-            && let Ok(Asked { dropped, read_only, enter, request, .. }) = self.requests.recv()
+            && let Ok(Some(Asked { dropped, read_only, enter, request })) = self.channel.receive()
         {
             let dropped = self.drop_all(&dropped);
             match request {
@@ -159,9 +131,9 @@ impl<T: Scalar> Lane<T> {
         }
     }
 
-    fn say(&self, reply: Reply) {
+    fn say(&mut self, reply: Reply) {
         // A parent that is gone ends this process.
-        let _ = locked(&self.server.speaker).send(&Answered { lane: self.number, reply });
+        let _ = self.channel.send(&reply, &[]);
     }
 
     /// Inputs of a layer are not to be written, and whoever does is ended by a signal.

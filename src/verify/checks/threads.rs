@@ -40,11 +40,11 @@ const TRIES: usize = 5;
 struct Work(Vec<usize>);
 
 impl Work {
-    /// So many and more in half of the moments.
-    fn usual(&self) -> usize {
+    /// So many and more in a quarter of the moments: a backend may share out only a part of its pass.
+    fn often(&self) -> usize {
         let mut counts = self.0.clone();
         counts.sort_unstable();
-        counts.get(counts.len() / 2).copied().unwrap_or(0)
+        counts.get(counts.len() * 3 / 4).copied().unwrap_or(0)
     }
 
     /// Whether the passes take so long that sharing them out pays for anybody.
@@ -119,7 +119,7 @@ fn hold_count<T: Scalar>(engine: &dyn Engine<T>, process: Process, label: &str, 
                 None => return Ok(()),
             }
         };
-        fewest = fewest.min(work.usual());
+        fewest = fewest.min(work.often());
         has_two |= work.has_two();
         if fewest <= threads && has_two {
             break;

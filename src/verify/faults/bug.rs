@@ -82,7 +82,7 @@ bugs! {
     CachedByAddress, "input_cached_by_address", Layer, ["state_same_buffers"], "a large A_prev at the same address is taken for the same";
     CachedBySample, "input_cached_by_a_sample", Layer, ["state_same_buffers"], "a large A_prev with the same first, middle and last element is taken for the same";
     BoundBySample, "bound_input_cached_by_a_sample", Engine, ["state_same_buffers"], "the same for the X of a bound layer";
-    SkipsAlike, "alike_calls_skipped", Layer, ["state_same_buffers"], "after 20 calls that look alike by place and three elements the work is skipped";
+    SkipsAlike, "alike_calls_skipped", Layer, ["state_same_buffers"], "after 20 calls that look alike by place and three elements, of A_prev and of the Z that was left there, the work is skipped";
     OnPlansThread, "plan_in_thread_local_memory", Layer, ["state_other_threads"], "b is not added on other threads than the one that planned";
     DropElsewhere, "drop_on_another_thread", Layer, ["state_other_threads"], "a layer that is dropped on another thread than the one that planned it panics";
     WrongLarge, "wrong_above_1e100", Kernel, ["t6_magnitudes"], "results above 1e100 lose their last bits";
