@@ -18,7 +18,7 @@ use layerbench::data::{PictureSet, Split};
 use layerbench::layer::{Grads, Layer, LayerSpec, Params, Upstream};
 use layerbench::measure::statistics::{median, median_interval};
 use layerbench::measure::{QUIET_LIMIT, wait_until_quiet};
-use layerbench::network::{NumpyRandom, Parameters};
+use layerbench::model::{NumpyRandom, Parameters};
 use layerbench::workload::{SEED, Workload};
 use ndarray::{ArrayView2, ArrayViewMut2};
 

@@ -34,6 +34,19 @@ pub enum Error {
         strides: Vec<isize>,
     },
 
+    /// A step or a pass on columns of X that there are not.
+    #[error(
+        "columns {first}..{last} of X, expected some of 0..{available} from left to right, and no more than were planned for"
+    )]
+    Columns {
+        /// The first that was asked for.
+        first: usize,
+        /// The one after the last.
+        last: usize,
+        /// The number of columns.
+        available: usize,
+    },
+
     /// No backend of that name is registered.
     #[error("no backend is called `{name}`; there are: {known}")]
     UnknownBackend {

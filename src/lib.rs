@@ -20,19 +20,20 @@
 //! | [`workload`] | workloads as data, and their operation counts |
 //! | [`notebook`] | the functions of the course notebook by name, on any engine |
 //! | [`store`] | models and checkpoints as files |
-//! | [`train`] | the training loop and the [`train::Trainer`] level |
+//! | [`train`] | the trainer that is made of layers, and the training loop |
 //! | [`data`] | picture sets: HDF5 files and the embedded synthetic set; single pictures |
-//! | [`network`] | arenas, initial weights, cost |
+//! | [`network`] | a network on an engine: arenas and planned layers |
 //! | [`remote`] | a backend in another process, behind the same traits |
 //! | [`backend`] | the registry, and one file per backend |
-//! | [`layer`] | the layer trait, its contracts, activations, parameters |
+//! | [`layer`] | the layer trait and its contracts; engines, bound layers, and what a training run is |
+//! | [`model`] | a network as data: sizes, activations, loss, parameters, update rules, what is saved of a run |
 //! | [`child`] | how a process that may crash, hang or babble is started, talked to, limited and ended |
 //! | [`machine`] | what this computer is and can do at most: facts, measured peak and bandwidth |
 //! | [`scalar`], [`error`], [`Counting`], `text`, `files`, `panics` | `f32`/`f64`; the one error type; an allocator that counts; foreign text: escaped, quoted, and where it is wrong; temporary files that go however the program ends; locks and words of what panicked |
 //!
 //! # Which way to read
 //!
-//! [`layer`] first, then [`backend`] (start with `naive`), [`network`], [`train`].
+//! [`layer`] first, then [`backend`] (start with `naive`), [`model`], [`network`], [`train`].
 
 #![warn(missing_docs)]
 
@@ -49,6 +50,7 @@ mod files;
 pub mod layer;
 pub mod machine;
 pub mod measure;
+pub mod model;
 pub mod network;
 pub mod notebook;
 mod panics;

@@ -10,7 +10,8 @@ use ndarray::{Array2, ArrayView2, Zip};
 
 use crate::error::{Error, Result};
 use crate::layer::{Activation, Descent, Engine, Grads, LayerSpec, Params, Upstream};
-use crate::network::{Architecture, Gradients, Init, Network, Parameters, loss};
+use crate::model::{Architecture, Gradients, Init, Parameters, loss};
+use crate::network::Network;
 use crate::scalar::Scalar;
 
 /// What forward keeps of a layer for backward: the notebook's `(linear_cache, activation_cache)`, flattened.
@@ -264,7 +265,7 @@ pub fn l_model_backward<T: Scalar>(
     Zip::from(&mut da).and(al).and(y).for_each(|da, &a, &y| *da = loss::cost_slope(a, y));
     let mut gradients = Vec::with_capacity(caches.len());
     for (index, cache) in caches.iter().enumerate().rev() {
-        let activation = if index + 1 == caches.len() { Activation::Sigmoid } else { Activation::Relu };
+        let activation = Activation::in_notebook(index, caches.len());
         let layer = linear_activation_backward(engine, da.view(), cache, activation)?;
         da = layer.da_prev.clone();
         gradients.push(layer);
@@ -283,7 +284,7 @@ pub fn update_parameters<T: Scalar>(
     learning_rate: T,
 ) -> Result<Parameters<T>> {
     let mut updated = parameters.clone();
-    updated.descend(grads, Descent::plain(learning_rate))?;
+    updated.update(grads, 0, &mut Descent::plain(learning_rate))?;
     Ok(updated)
 }
 

@@ -17,9 +17,10 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use layerbench::data::{PictureSet, Split};
-use layerbench::layer::{Descent, Engine};
-use layerbench::network::{Network, Parameters};
-use layerbench::train::{Composed, Trainer, train};
+use layerbench::layer::{Engine, Trainer, Training};
+use layerbench::model::Parameters;
+use layerbench::network::Network;
+use layerbench::train::{train, trainer};
 use layerbench::workload::{LEARNING_RATE, SEED, Workload};
 use layerbench::{Registry, Scalar};
 use serde_json::Value;
@@ -61,16 +62,16 @@ fn engine<T: Scalar>(backend: &str) -> Arc<dyn Engine<T>> {
     Registry::builtin().open::<T>(backend, 1).expect("available")
 }
 
-fn trainer<T: Scalar>(sets: &Sets, engine: &Arc<dyn Engine<T>>, workload: &Workload) -> Composed<T> {
+fn begun<T: Scalar>(sets: &Sets, engine: &Arc<dyn Engine<T>>, workload: &Workload) -> Box<dyn Trainer<T>> {
     let start = Parameters::<T>::initialized(&workload.architecture, workload.init, SEED);
-    let descent = Descent::plain(T::of(LEARNING_RATE));
-    Composed::new(engine, &start, sets.train.x(), sets.train.y().view(), descent).expect("data and network fit")
+    let (x, y) = (sets.train.x(), sets.train.y().into_shared());
+    trainer(engine, &Training::plain(start, x, y, T::of(LEARNING_RATE))).expect("data and network fit")
 }
 
 /// Goes from one iteration to another and holds each cost against NumPy's: every relative error must be below `relative`.
 fn go<T: Scalar>(
     engine: &Arc<dyn Engine<T>>,
-    trainer: &mut Composed<T>,
+    trainer: &mut dyn Trainer<T>,
     workload: &Workload,
     iterations: std::ops::Range<usize>,
     relative: f64,
@@ -93,7 +94,7 @@ fn go<T: Scalar>(
 }
 
 /// Right answers for train and test.
-fn correct<T: Scalar>(sets: &Sets, engine: &Arc<dyn Engine<T>>, trainer: &Composed<T>) -> [usize; 2] {
+fn correct<T: Scalar>(sets: &Sets, engine: &Arc<dyn Engine<T>>, trainer: &dyn Trainer<T>) -> [usize; 2] {
     let mut network = Network::with_parameters(engine, trainer.export().expect("parameters")).expect("it fits");
     [&sets.train, &sets.test].map(|set| network.count_correct(set.x().view(), set.y().view()).expect("it fits"))
 }
@@ -108,17 +109,17 @@ struct Leg {
 /// The whole curve, with its right answers.
 fn whole_curve(sets: &Sets, backend: &str, workload: &Workload) -> Vec<Leg> {
     let engine = engine::<f64>(backend);
-    let mut trainer = trainer(sets, &engine, workload);
+    let mut trainer = begun(sets, &engine, workload);
     let mut at = 0;
     let legs = BEGINNINGS.map(|begin| {
-        go(&engine, &mut trainer, workload, at..begin, 1e-9);
+        go(&engine, trainer.as_mut(), workload, at..begin, 1e-9);
         let start = trainer.export().expect("parameters");
         at = begin + LEG;
-        go(&engine, &mut trainer, workload, begin..at, 1e-9);
+        go(&engine, trainer.as_mut(), workload, begin..at, 1e-9);
         Leg { begin, start, end: trainer.export().expect("parameters") }
     });
     assert_eq!(at, STEPS);
-    assert_eq!(correct(sets, &engine, &trainer), numpys(workload).1, "{backend} {}: right answers", workload.name);
+    assert_eq!(correct(sets, &engine, trainer.as_ref()), numpys(workload).1, "{backend} {}: right answers", workload.name);
     legs.into()
 }
 
@@ -131,16 +132,16 @@ fn distance(found: &Parameters<f64>, expected: &Parameters<f64>) -> f64 {
 /// The legs of a proven curve, from the parameters at their beginnings; the last with its right answers.
 fn follows(sets: &Sets, backend: &str, workload: &Workload, legs: &[Leg]) {
     let engine = engine::<f64>(backend);
-    let mut trainer = trainer(sets, &engine, workload);
+    let mut trainer = begun(sets, &engine, workload);
     for Leg { begin, start, end } in legs {
         trainer.import(start).expect("the same network");
-        go(&engine, &mut trainer, workload, *begin..begin + LEG, 1e-9);
+        go(&engine, trainer.as_mut(), workload, *begin..begin + LEG, 1e-9);
         let distance = distance(&trainer.export().expect("parameters"), end);
         let limit = LEG as f64 * STEP;
         let name = &workload.name;
         assert!(distance <= limit, "{backend} {name} from {begin}: the parameters are {distance:.1e} apart");
     }
-    assert_eq!(correct(sets, &engine, &trainer), numpys(workload).1, "{backend} {}: right answers", workload.name);
+    assert_eq!(correct(sets, &engine, trainer.as_ref()), numpys(workload).1, "{backend} {}: right answers", workload.name);
 }
 
 fn every_backend_follows_numpy(model: &str) {
@@ -175,7 +176,7 @@ fn f32_follows_for_twenty_steps() {
     for entry in Registry::builtin().entries() {
         for workload in Workload::reference() {
             let engine = engine::<f32>(entry.name());
-            go(&engine, &mut trainer(sets, &engine, &workload), &workload, 0..20, 1e-4);
+            go(&engine, begun(sets, &engine, &workload).as_mut(), &workload, 0..20, 1e-4);
         }
     }
 }
@@ -186,8 +187,8 @@ fn f32_learns_as_well() {
     let Some(sets) = sets() else { return };
     let workload = Workload::find("two-layer").expect("a model");
     let engine = engine::<f32>(FASTEST);
-    let mut trainer = trainer(sets, &engine, &workload);
-    go(&engine, &mut trainer, &workload, 0..STEPS, f64::INFINITY);
-    let [train, test] = correct(sets, &engine, &trainer);
+    let mut trainer = begun(sets, &engine, &workload);
+    go(&engine, trainer.as_mut(), &workload, 0..STEPS, f64::INFINITY);
+    let [train, test] = correct(sets, &engine, trainer.as_ref());
     assert!(train >= 207 && test >= 33, "{train}/209 and {test}/50");
 }

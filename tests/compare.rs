@@ -8,7 +8,7 @@ use layerbench::compare::ranking::rank;
 use layerbench::compare::{Kind, Results};
 use layerbench::measure::record::{CellRecord, Child, Library, Record, RunId};
 use layerbench::measure::statistics::{median, median_interval, quantile};
-use layerbench::network::NumpyRandom;
+use layerbench::model::NumpyRandom;
 use layerbench::{ScalarKind, report};
 use proptest::prelude::*;
 

@@ -5,7 +5,7 @@ mod common;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use layerbench::network::{Architecture, Init, NumpyRandom, Parameters};
+use layerbench::model::{Architecture, Init, NumpyRandom, Parameters};
 use layerbench::verify::cases::Depth;
 use layerbench::verify::checks::Tier;
 use layerbench::verify::fixture::{embedded, parse};

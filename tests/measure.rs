@@ -17,7 +17,7 @@ use layerbench::compare::{Kind, Results};
 use layerbench::measure::engine::{Event, FEWEST_ROUNDS, Measurer, Settings};
 use layerbench::measure::record::{Child, Outcome, Record};
 use layerbench::measure::{Filter, Suites, cells, journal};
-use layerbench::network::NumpyRandom;
+use layerbench::model::NumpyRandom;
 use layerbench::verify::Venue;
 use layerbench::workload::Workload;
 use layerbench::{Registry, report};

@@ -40,7 +40,8 @@ fn outputs(engine: &Arc<dyn Engine<f64>>, seed: usize) -> layerbench::Result<Vec
     layer.forward(params, x.view(), z.view_mut(), a.view_mut())?;
     let mut bound = engine.bind(SPEC, x.to_shared())?;
     bound.import(params)?;
-    bound.descend(z.view(), Upstream::Da(a.view()), 0.5, Descent { rate: 0.25, decay: 0.125 })?;
+    bound.backward(0..5, z.view(), Upstream::Da(a.view()), 0.5)?;
+    bound.update(&mut Descent { rate: 0.25, decay: 0.125 })?;
     let (mut w, mut b) = (Array2::zeros((4, 6)), Array2::zeros((4, 1)));
     bound.export(w.view_mut(), b.view_mut())?;
     Ok(vec![z, a, w, b])

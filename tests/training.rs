@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use common::program::{SMALL, assert, command, signal, text, wait_for};
 use layerbench::data::{PictureSet, Split};
+use layerbench::model::NumpyRandom;
 use layerbench::network::Network;
-use layerbench::network::NumpyRandom;
 use layerbench::store::{Checkpoint, Container, Model};
 use layerbench::{Error, Registry, Scalar};
 use predicates::prelude::*;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use layerbench::network::{Architecture, Init, Parameters};
+use layerbench::model::{Architecture, Init, Parameters, State};
 use layerbench::store::{Checkpoint, Model, Provenance};
 use layerbench::{Result, Scalar};
 
@@ -19,7 +19,9 @@ fn write<T: Scalar>(folder: &Path, dims: &[usize]) -> std::result::Result<(), Bo
     let model = model::<T>(&Architecture::new(dims)?)?;
     let name = format!("{}-{}", T::KIND, model.provenance.architecture);
     std::fs::write(folder.join(format!("model-{name}")), model.to_bytes())?;
-    let checkpoint = Checkpoint { planned: 9, costs: vec![0.7, 0.6, 0.5], model };
+    let mut state = State::default();
+    model.parameters.save(0, &mut state);
+    let checkpoint = Checkpoint { provenance: model.provenance, state, planned: 9, costs: vec![0.7, 0.6, 0.5] };
     std::fs::write(folder.join(format!("checkpoint-{name}")), checkpoint.to_bytes())?;
     Ok(())
 }

@@ -4,7 +4,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 
 use super::only_one_thread;
 use crate::error::Result;
@@ -104,11 +104,11 @@ impl<T: Scalar> Layer<T> for NaiveLayer<T> {
             Upstream::Dz(dz) => dz,
             Upstream::Da(da) => {
                 for i in 0..self.spec.outputs {
-                    for j in 0..self.spec.batch {
+                    for j in 0..da.ncols() {
                         self.dz[(i, j)] = self.spec.activation.pull_back(z[(i, j)], da[(i, j)]);
                     }
                 }
-                self.dz.view()
+                self.dz.slice(s![.., ..da.ncols()])
             }
         };
         // p outside, i inside: a row of A_prev, the large matrix, is used by all units while it is in cache.

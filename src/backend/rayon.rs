@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use ndarray::parallel::prelude::*;
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{Error, Result};
@@ -152,8 +152,9 @@ impl<T: Scalar> Layer<T> for RayonLayer<T> {
             let dz = match upstream {
                 Upstream::Dz(dz) => dz,
                 Upstream::Da(da) => {
-                    pull_back(activation, z, da, scratch.view_mut());
-                    scratch.view()
+                    let mut dz = scratch.slice_mut(s![.., ..da.ncols()]);
+                    pull_back(activation, z, da, dz.view_mut());
+                    scratch.slice(s![.., ..da.ncols()])
                 }
             };
             weight_gradient(scale, dz, a_prev, grads.dw);

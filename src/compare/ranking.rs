@@ -6,7 +6,7 @@ use super::noise::{Kind, widened};
 use super::{Results, per_pass, same_rounds};
 use crate::measure::record::CellRecord;
 use crate::measure::statistics::{geometric_mean, median, quantile};
-use crate::network::NumpyRandom;
+use crate::model::NumpyRandom;
 use crate::workload::Phase;
 
 /// A backend at a thread count.

@@ -4,7 +4,7 @@ use ndarray::{ArcArray2, Array2};
 
 use super::PictureSet;
 use super::digest::Hasher;
-use crate::network::NumpyRandom;
+use crate::model::NumpyRandom;
 use crate::scalar::Scalar;
 
 /// The examples of a run.

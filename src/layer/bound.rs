@@ -3,57 +3,47 @@
 //! It owns its parameters and their update because a fused or implicit way may never form W at all. It lives beside
 //! the layer trait, not beside the network, because an [`Engine`](super::Engine) makes it.
 
-use ndarray::{ArcArray2, Array2, ArrayView2, ArrayViewMut2};
+use std::ops::Range;
+
+use ndarray::{ArcArray2, Array2, ArrayView2, ArrayViewMut2, s};
 
 use super::{Grads, Layer, LayerSpec, Params, Upstream};
 use crate::error::{Error, Result};
+use crate::model::{State, UpdateRule};
 use crate::scalar::Scalar;
 
-/// One step of gradient descent: `W <- (1 - rate * decay) W - rate * dW`, `b <- b - rate * db` (notebook equations 16 and 17
-/// for decay = 0).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Descent<T> {
-    /// The learning rate alpha.
-    pub rate: T,
-    /// The L2 coefficient lambda/m; 0 in the notebook. Biases do not decay.
-    pub decay: T,
-}
-
-impl<T: Scalar> Descent<T> {
-    /// Plain gradient descent.
-    pub fn plain(rate: T) -> Self {
-        Descent { rate, decay: T::zero() }
-    }
-
-    /// Updates one layer's parameters from its gradients.
-    pub fn apply(
-        &self,
-        mut w: ArrayViewMut2<'_, T>,
-        mut b: ArrayViewMut2<'_, T>,
-        dw: ArrayView2<'_, T>,
-        db: ArrayView2<'_, T>,
-    ) {
-        // With decay = 0 this is exactly 1, and 1 * w is w: the plain step keeps its bits.
-        let keep = T::one() - self.rate * self.decay;
-        w.zip_mut_with(&dw, |w, &dw| *w = keep * *w - self.rate * dw);
-        b.zip_mut_with(&db, |b, &db| *b -= self.rate * db);
-    }
-}
-
-/// A first layer bound to its constant input X (n_prev, m); it owns W, b and their update.
+/// A first layer bound to its constant input X (n_prev, M); it owns W, b and their update.
+///
+/// A call names the columns of X that it is on: m of the M.
 pub trait BoundLayer<T: Scalar>: Send {
     /// Z = W X + b and A = g(Z), both (n, m), overwritten.
     ///
     /// # Errors
-    /// As [`Layer::forward`].
-    fn forward(&mut self, z: ArrayViewMut2<'_, T>, a: ArrayViewMut2<'_, T>) -> Result<()>;
+    /// As [`Layer::forward`], and where there are no such columns.
+    fn forward(&mut self, columns: Range<usize>, z: ArrayViewMut2<'_, T>, a: ArrayViewMut2<'_, T>) -> Result<()>;
 
-    /// One step of descent along `dW = scale * dZ X^T`, `db = scale * row sums of dZ`. `z` is what forward gave.
+    /// `dW = scale * dZ X^T`, `db = scale * row sums of dZ`, or whatever else the next [`update`](Self::update) goes by. `z` is what forward
+    /// gave.
     ///
     /// # Errors
-    /// As [`Layer::backward`].
-    fn descend(&mut self, z: ArrayView2<'_, T>, upstream: Upstream<'_, T>, scale: T, descent: Descent<T>)
-    -> Result<()>;
+    /// As [`Layer::backward`], and where there are no such columns.
+    fn backward(
+        &mut self,
+        columns: Range<usize>,
+        z: ArrayView2<'_, T>,
+        upstream: Upstream<'_, T>,
+        scale: T,
+    ) -> Result<()>;
+
+    /// dW and db of the last backward pass, to be looked at and changed (clipped, summed over machines) before the update; none from a way that
+    /// never forms them.
+    fn gradients(&mut self) -> Option<Grads<'_, T>>;
+
+    /// New parameters from the last backward pass.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where this way cannot follow the rule.
+    fn update(&mut self, rule: &mut dyn UpdateRule<T>) -> Result<()>;
 
     /// Writes the current parameters: `w` is (n, n_prev), `b` is (n, 1).
     ///
@@ -66,9 +56,21 @@ pub trait BoundLayer<T: Scalar>: Send {
     /// # Errors
     /// [`Error::Shape`] where they are not as bound.
     fn import(&mut self, params: Params<'_, T>) -> Result<()>;
+
+    /// Adds what it needs to go on bit for bit: W and b as layer 0, or what it has instead of them.
+    ///
+    /// # Errors
+    /// Where the layer cannot hand it out.
+    fn save(&self, state: &mut State<T>) -> Result<()>;
+
+    /// Goes back (or on) to what was saved.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] where it is not in the state.
+    fn restore(&mut self, state: &State<T>) -> Result<()>;
 }
 
-/// The default [`BoundLayer`]: any planned [`Layer`], with its own W, b and gradients. Parameters start at zero.
+/// The default [`BoundLayer`], the plain way: any planned [`Layer`], with its own W, b and gradients. Parameters start at zero.
 pub struct PlannedBound<T: Scalar> {
     layer: Box<dyn Layer<T>>,
     x: ArcArray2<T>,
@@ -79,35 +81,52 @@ pub struct PlannedBound<T: Scalar> {
 }
 
 impl<T: Scalar> PlannedBound<T> {
-    /// Binds `layer`, planned for `spec`, to `x`.
+    /// Binds `layer`, planned for `spec`, to `x`, which may have more columns than a call takes.
     ///
     /// # Errors
-    /// [`Error::Shape`] where `x` is not (inputs, batch).
+    /// [`Error::Shape`] where `x` has not so many rows, or fewer columns than planned.
     pub fn new(layer: Box<dyn Layer<T>>, spec: LayerSpec, x: ArcArray2<T>) -> Result<Self> {
-        expect_dim("X", (spec.inputs, spec.batch), x.dim())?;
+        expect_dim("X", (spec.inputs, spec.batch.max(x.ncols())), x.dim())?;
         let weights = Array2::zeros((spec.outputs, spec.inputs));
         let biases = Array2::zeros((spec.outputs, 1));
         Ok(PlannedBound { layer, x, w: weights.clone(), b: biases.clone(), dw: weights, db: biases })
     }
 }
 
+/// These columns of X, where it has them.
+fn columns_of<T>(x: &ArcArray2<T>, columns: Range<usize>) -> Result<ArrayView2<'_, T>> {
+    if columns.start > columns.end || columns.end > x.ncols() {
+        let (first, last) = (columns.start, columns.end);
+        return Err(Error::Columns { first, last, available: x.ncols() });
+    }
+    Ok(x.slice(s![.., columns]))
+}
+
 impl<T: Scalar> BoundLayer<T> for PlannedBound<T> {
-    fn forward(&mut self, z: ArrayViewMut2<'_, T>, a: ArrayViewMut2<'_, T>) -> Result<()> {
-        self.layer.forward(Params { w: self.w.view(), b: self.b.view() }, self.x.view(), z, a)
+    fn forward(&mut self, columns: Range<usize>, z: ArrayViewMut2<'_, T>, a: ArrayViewMut2<'_, T>) -> Result<()> {
+        let x = columns_of(&self.x, columns)?;
+        self.layer.forward(Params { w: self.w.view(), b: self.b.view() }, x, z, a)
     }
 
-    fn descend(
+    fn backward(
         &mut self,
+        columns: Range<usize>,
         z: ArrayView2<'_, T>,
         upstream: Upstream<'_, T>,
         scale: T,
-        descent: Descent<T>,
     ) -> Result<()> {
         let params = Params { w: self.w.view(), b: self.b.view() };
         let grads = Grads { dw: self.dw.view_mut(), db: self.db.view_mut() };
         // No da_prev: nobody needs the gradient of the pixels.
-        self.layer.backward(params, self.x.view(), z, upstream, scale, grads, None)?;
-        descent.apply(self.w.view_mut(), self.b.view_mut(), self.dw.view(), self.db.view());
+        self.layer.backward(params, columns_of(&self.x, columns)?, z, upstream, scale, grads, None)
+    }
+
+    fn gradients(&mut self) -> Option<Grads<'_, T>> {
+        Some(Grads { dw: self.dw.view_mut(), db: self.db.view_mut() })
+    }
+
+    fn update(&mut self, rule: &mut dyn UpdateRule<T>) -> Result<()> {
+        rule.update(0, self.w.view_mut(), self.b.view_mut(), self.dw.view(), self.db.view());
         Ok(())
     }
 
@@ -125,6 +144,15 @@ impl<T: Scalar> BoundLayer<T> for PlannedBound<T> {
         self.w.assign(&params.w);
         self.b.assign(&params.b);
         Ok(())
+    }
+
+    fn save(&self, state: &mut State<T>) -> Result<()> {
+        state.put_layer(0, Params { w: self.w.view(), b: self.b.view() });
+        Ok(())
+    }
+
+    fn restore(&mut self, state: &State<T>) -> Result<()> {
+        state.copy_layer(0, self.w.view_mut(), self.b.view_mut())
     }
 }
 

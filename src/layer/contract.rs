@@ -1,26 +1,13 @@
-//! The shape of a layer, and the one place where arguments are held against it. Nothing is computed here.
+//! The one place where the arguments of a layer's calls are held against its shape. Nothing is computed here.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-use super::{Activation, Grads, Params, Upstream};
+use super::{Grads, LayerSpec, Params, Upstream};
 use crate::error::{Error, Result};
 
-/// The shape of one layer and its activation: all that planning needs to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-pub struct LayerSpec {
-    /// n_prev, the number of inputs (rows of A_prev, columns of W).
-    pub inputs: usize,
-    /// n, the number of units (rows of W, Z and A).
-    pub outputs: usize,
-    /// m, the number of examples (columns of A_prev, Z and A).
-    pub batch: usize,
-    /// g.
-    pub activation: Activation,
-}
-
 impl LayerSpec {
-    /// Holds the arguments of [`Layer::forward`](super::Layer::forward) against the planned shape.
-    /// Every implementation calls this first; kernels may then rely on it for memory safety.
+    /// Holds the arguments of [`Layer::forward`](super::Layer::forward) against the planned shape: m is the columns of A_prev, at most as many
+    /// as planned, and everything else has as many. Every implementation calls this first; kernels may then rely on it for memory safety.
     ///
     /// # Errors
     /// [`Error::Shape`] or [`Error::Layout`], naming the matrix.
@@ -31,9 +18,9 @@ impl LayerSpec {
         z: &ArrayViewMut2<'_, T>,
         a: &ArrayViewMut2<'_, T>,
     ) -> Result<()> {
-        self.check_inputs(params, a_prev)?;
-        self.check_output_sized("Z", z.dim(), z.strides())?;
-        self.check_output_sized("A", a.dim(), a.strides())
+        let m = self.check_inputs(params, a_prev)?;
+        check("Z", (self.outputs, m), z.dim(), z.strides())?;
+        check("A", (self.outputs, m), a.dim(), a.strides())
     }
 
     /// Holds the arguments of [`Layer::backward`](super::Layer::backward) against the planned shape.
@@ -49,30 +36,29 @@ impl LayerSpec {
         grads: &Grads<'_, T>,
         da_prev: Option<&ArrayViewMut2<'_, T>>,
     ) -> Result<()> {
-        self.check_inputs(params, a_prev)?;
-        self.check_output_sized("Z", z.dim(), z.strides())?;
+        let m = self.check_inputs(params, a_prev)?;
+        check("Z", (self.outputs, m), z.dim(), z.strides())?;
         let view = upstream.view();
         let name = match upstream {
             Upstream::Da(_) => "dA",
             Upstream::Dz(_) => "dZ",
         };
-        self.check_output_sized(name, view.dim(), view.strides())?;
+        check(name, (self.outputs, m), view.dim(), view.strides())?;
         check("dW", (self.outputs, self.inputs), grads.dw.dim(), grads.dw.strides())?;
         check("db", (self.outputs, 1), grads.db.dim(), grads.db.strides())?;
         match da_prev {
-            Some(d) => check("dA_prev", (self.inputs, self.batch), d.dim(), d.strides()),
+            Some(d) => check("dA_prev", (self.inputs, m), d.dim(), d.strides()),
             None => Ok(()),
         }
     }
 
-    fn check_inputs<T>(&self, params: &Params<'_, T>, a_prev: &ArrayView2<'_, T>) -> Result<()> {
+    /// The number of examples of a call.
+    fn check_inputs<T>(&self, params: &Params<'_, T>, a_prev: &ArrayView2<'_, T>) -> Result<usize> {
         check("W", (self.outputs, self.inputs), params.w.dim(), params.w.strides())?;
         check("b", (self.outputs, 1), params.b.dim(), params.b.strides())?;
-        check("A_prev", (self.inputs, self.batch), a_prev.dim(), a_prev.strides())
-    }
-
-    fn check_output_sized(&self, what: &'static str, found: (usize, usize), strides: &[isize]) -> Result<()> {
-        check(what, (self.outputs, self.batch), found, strides)
+        let m = a_prev.ncols().min(self.batch);
+        check("A_prev", (self.inputs, m), a_prev.dim(), a_prev.strides())?;
+        Ok(m)
     }
 }
 

@@ -1,10 +1,11 @@
 //! The easy door for a new backend: implement [`Kernels`], whose one required function is a matrix product, and [`Dense`]
 //! turns it into a [`Layer`]. A backend that fuses its passes implements `Layer` itself.
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Zip};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, Zip};
 
 use super::{Activation, Grads, Layer, LayerSpec, Params, Upstream};
 use crate::error::Result;
+use crate::model::{view, view_mut};
 use crate::scalar::Scalar;
 
 /// Whether an operand of a product is taken as it lies in memory, or transposed.
@@ -80,13 +81,14 @@ pub trait Kernels<T: Scalar>: Send {
 pub struct Dense<K, T> {
     kernels: K,
     spec: LayerSpec,
-    dz: Array2<T>,
+    /// (n, m) numbers.
+    dz: Vec<T>,
 }
 
 impl<T: Scalar, K: Kernels<T>> Dense<K, T> {
     /// Plans a layer of that shape.
     pub fn new(kernels: K, spec: LayerSpec) -> Self {
-        Dense { kernels, spec, dz: Array2::zeros((spec.outputs, spec.batch)) }
+        Dense { kernels, spec, dz: vec![T::zero(); spec.outputs * spec.batch] }
     }
 }
 
@@ -138,8 +140,9 @@ impl<T: Scalar, K: Kernels<T>> Layer<T> for Dense<K, T> {
         let dz = match upstream {
             Upstream::Dz(dz) => dz,
             Upstream::Da(da) => {
-                self.kernels.activation_gradient(self.spec.activation, z, da, self.dz.view_mut());
-                self.dz.view()
+                let scratch = &mut self.dz[..da.len()];
+                self.kernels.activation_gradient(self.spec.activation, z, da, view_mut(da.dim(), scratch));
+                view(da.dim(), scratch)
             }
         };
         product(&mut self.kernels, scale, (Op::Plain, dz), (Op::Transposed, a_prev), grads.dw)?;

@@ -3,9 +3,10 @@
 //! Three levels: a [`Backend`] is a way to do the arithmetic and may be unavailable; an open [`Engine`] owns what is per
 //! run (threads, the lease on a library's global thread count); a planned [`Layer`] owns the scratch memory of one shape.
 //! [`Kernels`] + [`Dense`] are the easy door: one required function makes a backend.
-//! A [`BoundLayer`] is the first layer of a training run, bound to its constant input.
+//! A [`BoundLayer`] is the first layer of a training run, bound to its constant input; a [`Trainer`] is a whole run, which an engine may do
+//! by itself.
 //!
-//! Networks, fixtures and clocks are unknown here.
+//! Fixtures and clocks are unknown here.
 //!
 //! # Contracts
 //!
@@ -31,6 +32,9 @@
 //! **ReLU** is `0` where `Z <= 0`, else `Z`: ReLU(NaN) is NaN, as in NumPy. Its gradient is 0 where `Z <= 0`, and there dZ is
 //! 0 whatever dA is (NaN too); where Z is NaN, dZ is dA.
 //!
+//! **Batch**: a layer is planned for the most examples of a call. Every call may have fewer, down to none, at no cost of planning or memory:
+//! m is what A_prev has columns.
+//!
 //! **Zero sizes** are defined: n_prev = 0 gives Z = b and an empty dW; m = 0 gives zero dW and db.
 //!
 //! **Memory**: after `plan`, a pass allocates no more than [`Profile::allocations_per_product`] declares.
@@ -38,10 +42,10 @@
 //! **Determinism**: for a fixed library, kernel and thread count, results are bit-identical from run to run;
 //! [`Determinism::AnyThreads`] promises the same across thread counts.
 
-mod activation;
 mod bound;
 mod contract;
 mod dense;
+mod trainer;
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -50,50 +54,15 @@ use std::sync::Arc;
 
 use ndarray::{ArcArray2, ArrayView2, ArrayViewMut2};
 
-pub use activation::Activation;
-pub use bound::{BoundLayer, Descent, PlannedBound};
-pub use contract::LayerSpec;
+pub use bound::{BoundLayer, PlannedBound};
 pub use dense::{Dense, Kernels, Op};
+pub use trainer::{FirstLayer, Trainer, Training};
+
+pub use crate::model::{Activation, Descent, Grads, LayerSpec, Params, Upstream};
 
 use crate::error::Result;
 use crate::machine::ThreadLibrary;
 use crate::scalar::Scalar;
-
-/// The parameters of one layer: `w` is (n, n_prev), `b` is (n, 1).
-#[derive(Clone, Copy, Debug)]
-pub struct Params<'a, T> {
-    /// Weights, (n, n_prev).
-    pub w: ArrayView2<'a, T>,
-    /// Biases, (n, 1).
-    pub b: ArrayView2<'a, T>,
-}
-
-/// Where backward writes: `dw` is (n, n_prev), `db` is (n, 1). Both are overwritten.
-#[derive(Debug)]
-pub struct Grads<'a, T> {
-    /// Gradient of the weights, (n, n_prev).
-    pub dw: ArrayViewMut2<'a, T>,
-    /// Gradient of the biases, (n, 1).
-    pub db: ArrayViewMut2<'a, T>,
-}
-
-/// The gradient that comes from above, (n, m).
-#[derive(Clone, Copy, Debug)]
-pub enum Upstream<'a, T> {
-    /// dA, the gradient of this layer's output: dZ = dA * g'(Z) is the layer's work.
-    Da(ArrayView2<'a, T>),
-    /// dZ itself: `linear_backward`, or the stable dZ = A - Y of sigmoid with cross-entropy. Z is not looked at.
-    Dz(ArrayView2<'a, T>),
-}
-
-impl<'a, T> Upstream<'a, T> {
-    /// The matrix, whichever it is.
-    pub fn view(&self) -> ArrayView2<'a, T> {
-        match self {
-            Upstream::Da(view) | Upstream::Dz(view) => *view,
-        }
-    }
-}
 
 /// The arithmetic of one dense layer, planned for one shape. See the [module](self) for the contracts.
 ///
@@ -160,6 +129,15 @@ pub trait Engine<T: Scalar>: Send + Sync {
     /// As [`plan`](Self::plan), or where `x` is not as in `spec`.
     fn bind(&self, spec: LayerSpec, x: ArcArray2<T>) -> Result<Box<dyn BoundLayer<T>>> {
         Ok(Box::new(PlannedBound::new(self.plan(spec)?, spec, x)?))
+    }
+
+    /// A trainer of its own for this run, from an engine that owns the whole step (a GPU, a cluster). None, the default: it is made of layers
+    /// ([`trainer`](crate::train::trainer)).
+    ///
+    /// # Errors
+    /// Where the engine makes trainers of its own and cannot do this run.
+    fn trainer(&self, _training: &Training<T>) -> Result<Option<Box<dyn Trainer<T>>>> {
+        Ok(None)
     }
 
     /// Runs `job` where this engine's layers run best. An engine with a thread pool enters it once here, instead of at every

@@ -10,10 +10,11 @@ use super::clock::Clock;
 use super::results::Results;
 use crate::data::Examples;
 use crate::error::Result;
-use crate::layer::{Descent, Engine};
-use crate::network::{Network, Parameters, in_run};
+use crate::layer::{Engine, Trainer, Training};
+use crate::model::Parameters;
+use crate::network::{Network, in_run};
 use crate::scalar::Scalar;
-use crate::train::{Composed, Trainer};
+use crate::train::trainer;
 use crate::workload::{LEARNING_RATE, Phase, SEED, Workload};
 
 /// A phase of a workload, planned on an engine, with its data. It holds what its phase needs and no more.
@@ -32,7 +33,7 @@ enum Work<T: Scalar> {
         has_state: bool,
     },
     Step {
-        trainer: Box<Composed<T>>,
+        trainer: Box<dyn Trainer<T>>,
         cost: f64,
     },
     Train {
@@ -72,7 +73,7 @@ impl<T: Scalar> Job<T> {
         let work = match phase {
             Phase::Forward => Work::Forward(network()?),
             Phase::Backward => Work::Backward { network: network()?, has_state: false },
-            Phase::Step => Work::Step { trainer: Box::new(trainer(engine, &start, &examples)?), cost: f64::NAN },
+            Phase::Step => Work::Step { trainer: begun(engine, &start, &examples)?, cost: f64::NAN },
             Phase::Train => Work::Train { steps: workload.train_steps, last: None },
         };
         Ok(Job { engine: Arc::clone(engine), examples, start, work })
@@ -139,7 +140,7 @@ impl<T: Scalar> Job<T> {
                 let examples = &*examples;
                 timed(engine, passes, |pass| {
                     changed(start, seed, pass, |start| {
-                        let mut trainer = trainer(engine, start, examples)?;
+                        let mut trainer = begun(engine, start, examples)?;
                         let mut cost = f64::NAN;
                         for _ in 0..*steps {
                             cost = black_box(trainer.step()?);
@@ -188,13 +189,14 @@ fn sink<R>(result: R) {
     black_box(result);
 }
 
-fn trainer<T: Scalar>(
+/// A training run on the examples that has made no step.
+fn begun<T: Scalar>(
     engine: &Arc<dyn Engine<T>>,
     start: &Parameters<T>,
     examples: &Examples<T>,
-) -> Result<Composed<T>> {
-    let descent = Descent::plain(T::of(LEARNING_RATE));
-    Composed::new(engine, start, examples.x.clone(), examples.y.view(), descent)
+) -> Result<Box<dyn Trainer<T>>> {
+    let (x, y) = (examples.x.clone(), examples.y.to_shared());
+    trainer(engine, &Training::plain(start.clone(), x, y, T::of(LEARNING_RATE)))
 }
 
 fn timed<T: Scalar>(

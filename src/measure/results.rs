@@ -6,7 +6,8 @@ use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
 use crate::data::Hasher;
-use crate::network::{Network, Parameters};
+use crate::model::Parameters;
+use crate::network::Network;
 use crate::scalar::Scalar;
 use crate::workload::Phase;
 

@@ -13,7 +13,7 @@ use super::sampling::Shown;
 use crate::data::Examples;
 use crate::error::Result;
 use crate::layer::Activation;
-use crate::network::Architecture;
+use crate::model::Architecture;
 use crate::scalar::{Scalar, ScalarKind};
 use crate::verify::compare::{Comparison, Worst};
 use crate::verify::reference::{Bounded, Layer, Reference, exact_layers};
@@ -177,7 +177,8 @@ fn of_exact<T: Scalar>(cell: &Cell, shown: &Shown) -> Result<Option<Worst>> {
     let mut examples = cell.workload.examples::<T>()?;
     let start = Job::<T>::start(&cell.workload);
     let reference = Reference::of::<T>(Growth::Hard);
-    let truth = Truth { reference, layers: exact_layers(&start) };
+    let activations = start.architecture().activations().to_vec();
+    let truth = Truth { reference, layers: exact_layers(&start), activations };
     // A backward pass starts from a forward pass over unchanged inputs.
     let state = if cell.phase == Phase::Backward { truth.forward(&examples, shown) } else { None };
     let Passes { seed, count } = shown.passes;
@@ -195,6 +196,7 @@ fn of_exact<T: Scalar>(cell: &Cell, shown: &Shown) -> Result<Option<Worst>> {
 struct Truth {
     reference: Reference,
     layers: Vec<Layer>,
+    activations: Vec<Activation>,
 }
 
 impl Truth {
@@ -209,7 +211,7 @@ impl Truth {
         };
         let columns: Vec<usize> = places.iter().map(|&place| first.columns.at(place)).collect();
         let x = Bounded::exact(examples.x.select(Axis(1), &columns).mapv(Scalar::widen));
-        let caches = self.reference.model_forward(&x, &self.layers);
+        let caches = self.reference.model_forward(&x, &self.layers, &self.activations);
         let each = caches.iter().enumerate().flat_map(|(layer, (a, z))| [(Matrix::Z(layer), z), (Matrix::A(layer), a)]);
         each.map(|(matrix, expected)| {
             let (part, got) = shown.of(matrix)?;
@@ -243,7 +245,7 @@ impl Truth {
             found = worse(found, worst_of(part, &part.matrix.to_string(), db, &expected_db));
             if layer > 0 {
                 let da = self.reference.product(&self.layers[layer].0.t(), &dz);
-                dz = self.reference.pull_back(Activation::Relu, &state(Matrix::Z(layer - 1))?, &da);
+                dz = self.reference.pull_back(self.activations[layer - 1], &state(Matrix::Z(layer - 1))?, &da);
             }
         }
         found

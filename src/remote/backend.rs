@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ndarray::{ArcArray2, ArrayView2, ArrayViewMut2};
+use ndarray::{ArcArray2, Array2, ArrayView2, ArrayViewMut2};
 
 use super::arena::Arena;
 use super::connection::Connection;
@@ -14,9 +15,10 @@ use super::process::Process;
 use super::protocol::{Reply, Request, Subject};
 use crate::backend::Entry;
 use crate::child::Program;
-use crate::error::Result;
-use crate::layer::{Backend, BoundLayer, Descent, Engine, Grads, Layer, LayerSpec, Params, Profile, Reason, Upstream};
+use crate::error::{Error, Result};
+use crate::layer::{Backend, BoundLayer, Engine, Grads, Layer, LayerSpec, Params, Profile, Reason, Upstream};
 use crate::machine::FloatState;
+use crate::model::{State, UpdateRule};
 use crate::panics::locked;
 use crate::scalar::Scalar;
 
@@ -207,7 +209,7 @@ impl<T: Scalar> Engine<T> for RemoteEngine {
             connection.call(lane, Request::Bind { engine: *engine, layer: hold.number, spec, x })?;
             lane.layout.expect_untouched()
         })?;
-        Ok(Box::new(RemoteLayer(hold)))
+        Ok(Box::new(RemoteBound { hold, spec }))
     }
 
     fn run(&self, job: &mut (dyn FnMut() + Send)) {
@@ -225,8 +227,14 @@ impl<T: Scalar> Engine<T> for RemoteEngine {
     }
 }
 
-/// A planned or a bound layer.
+/// A planned layer.
 struct RemoteLayer(Hold);
+
+/// A bound layer.
+struct RemoteBound {
+    hold: Hold,
+    spec: LayerSpec,
+}
 
 impl<T: Scalar> Layer<T> for RemoteLayer {
     fn forward(
@@ -293,46 +301,54 @@ impl<T: Scalar> Layer<T> for RemoteLayer {
     }
 }
 
-impl<T: Scalar> BoundLayer<T> for RemoteLayer {
-    fn forward(&mut self, z: ArrayViewMut2<'_, T>, a: ArrayViewMut2<'_, T>) -> Result<()> {
-        let Hold { connection, number: layer } = &self.0;
+impl<T: Scalar> BoundLayer<T> for RemoteBound {
+    fn forward(&mut self, columns: Range<usize>, z: ArrayViewMut2<'_, T>, a: ArrayViewMut2<'_, T>) -> Result<()> {
+        let Hold { connection, number: layer } = &self.hold;
         connection.with_lane(|lane| {
             let (z_place, a_place) = (lane.layout.put("Z", z.view()), lane.layout.put("A", a.view()));
-            connection.call(lane, Request::BoundForward { layer: *layer, z: z_place, a: a_place })?;
+            connection.call(lane, Request::BoundForward { layer: *layer, columns, z: z_place, a: a_place })?;
             lane.layout.take(&z_place, z);
             lane.layout.take(&a_place, a);
             lane.layout.expect_untouched()
         })
     }
 
-    fn descend(
+    fn backward(
         &mut self,
+        columns: Range<usize>,
         z: ArrayView2<'_, T>,
         upstream: Upstream<'_, T>,
         scale: T,
-        descent: Descent<T>,
     ) -> Result<()> {
-        let Hold { connection, number: layer } = &self.0;
+        let Hold { connection, number: layer } = &self.hold;
         let (upstream, is_da) = parts(upstream);
         connection.with_lane(|lane| {
             let (z, upstream) = (lane.layout.put("Z", z), lane.layout.put(if is_da { "dA" } else { "dZ" }, upstream));
             lane.layout.begin_outputs();
-            let request = Request::Descend {
-                layer: *layer,
-                z,
-                upstream,
-                is_da,
-                scale: scale.widen().into(),
-                rate: descent.rate.widen().into(),
-                decay: descent.decay.widen().into(),
-            };
-            connection.call(lane, request)?;
+            let scale = scale.widen().into();
+            connection.call(lane, Request::BoundBackward { layer: *layer, columns, z, upstream, is_da, scale })?;
             lane.layout.expect_untouched()
         })
     }
 
+    /// They stay there.
+    fn gradients(&mut self) -> Option<Grads<'_, T>> {
+        None
+    }
+
+    fn update(&mut self, rule: &mut dyn UpdateRule<T>) -> Result<()> {
+        let Hold { connection, number: layer } = &self.hold;
+        let descent = rule.as_descent().ok_or_else(|| Error::Setting {
+            what: "the update rule",
+            found: rule.description(),
+            expected: "gradient descent: another process is told of no other",
+        })?;
+        let (rate, decay) = (descent.rate.widen().into(), descent.decay.widen().into());
+        connection.expect_done(Request::Update { layer: *layer, rate, decay })
+    }
+
     fn export(&self, w: ArrayViewMut2<'_, T>, b: ArrayViewMut2<'_, T>) -> Result<()> {
-        let Hold { connection, number: layer } = &self.0;
+        let Hold { connection, number: layer } = &self.hold;
         connection.with_lane(|lane| {
             let (w_place, b_place) = (lane.layout.put("W", w.view()), lane.layout.put("b", b.view()));
             connection.call(lane, Request::Export { layer: *layer, w: w_place, b: b_place })?;
@@ -343,13 +359,28 @@ impl<T: Scalar> BoundLayer<T> for RemoteLayer {
     }
 
     fn import(&mut self, params: Params<'_, T>) -> Result<()> {
-        let Hold { connection, number: layer } = &self.0;
+        let Hold { connection, number: layer } = &self.hold;
         connection.with_lane(|lane| {
             let (w, b) = (lane.layout.put("W", params.w), lane.layout.put("b", params.b));
             lane.layout.begin_outputs();
             connection.call(lane, Request::Import { layer: *layer, w, b })?;
             lane.layout.expect_untouched()
         })
+    }
+
+    fn save(&self, state: &mut State<T>) -> Result<()> {
+        let LayerSpec { outputs, inputs, .. } = self.spec;
+        let (mut w, mut b) = (Array2::zeros((outputs, inputs)), Array2::zeros((outputs, 1)));
+        self.export(w.view_mut(), b.view_mut())?;
+        state.put_layer(0, Params { w: w.view(), b: b.view() });
+        Ok(())
+    }
+
+    fn restore(&mut self, state: &State<T>) -> Result<()> {
+        let LayerSpec { outputs, inputs, .. } = self.spec;
+        let (mut w, mut b) = (Array2::zeros((outputs, inputs)), Array2::zeros((outputs, 1)));
+        state.copy_layer(0, w.view_mut(), b.view_mut())?;
+        self.import(Params { w: w.view(), b: b.view() })
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the two sides say to each other. Private to one version of the program.
 
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -109,15 +110,20 @@ pub(super) enum Request {
     },
     BoundForward {
         layer: u64,
+        columns: Range<usize>,
         z: Place,
         a: Place,
     },
-    Descend {
+    BoundBackward {
         layer: u64,
+        columns: Range<usize>,
         z: Place,
         upstream: Place,
         is_da: bool,
         scale: Number,
+    },
+    Update {
+        layer: u64,
         rate: Number,
         decay: Number,
     },

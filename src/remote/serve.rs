@@ -243,7 +243,8 @@ impl<T: Scalar> Lane<T> {
         let (Request::Forward { layer: number, .. }
         | Request::Backward { layer: number, .. }
         | Request::BoundForward { layer: number, .. }
-        | Request::Descend { layer: number, .. }
+        | Request::BoundBackward { layer: number, .. }
+        | Request::Update { layer: number, .. }
         | Request::Export { layer: number, .. }
         | Request::Import { layer: number, .. }) = request
         else {
@@ -283,20 +284,24 @@ impl<T: Scalar> Lane<T> {
     }
 
     fn pass_of_bound(&self, bound: &mut dyn BoundLayer<T>, request: &Request) -> Result<Reply> {
+        // It has no matrices, and may come before there is an arena.
+        if let Request::Update { rate, decay, .. } = request {
+            let mut descent = Descent { rate: T::of(rate.get()), decay: T::of(decay.get()) };
+            return counted(|| bound.update(&mut descent));
+        }
         let arena = self.arena()?;
         // SAFETY: as in `pass_of_layer`.
         let view = |place| unsafe { arena.view::<T>(place) }.map_err(Error::Told);
         // SAFETY: as above.
         let view_mut = |place| unsafe { arena.view_mut::<T>(place) }.map_err(Error::Told);
         match request {
-            Request::BoundForward { z, a, .. } => {
+            Request::BoundForward { columns, z, a, .. } => {
                 let (z, a) = (view_mut(z)?, view_mut(a)?);
-                counted(|| bound.forward(z, a))
+                counted(|| bound.forward(columns.clone(), z, a))
             }
-            Request::Descend { z, upstream, is_da, scale, rate, decay, .. } => {
+            Request::BoundBackward { columns, z, upstream, is_da, scale, .. } => {
                 let (z, upstream) = (view(z)?, upstream_of(view(upstream)?, *is_da));
-                let descent = Descent { rate: T::of(rate.get()), decay: T::of(decay.get()) };
-                counted(|| bound.descend(z, upstream, T::of(scale.get()), descent))
+                counted(|| bound.backward(columns.clone(), z, upstream, T::of(scale.get())))
             }
             Request::Export { w, b, .. } => bound.export(view_mut(w)?, view_mut(b)?).map(|()| Reply::Done),
             Request::Import { w, b, .. } => bound.import(Params { w: view(w)?, b: view(b)? }).map(|()| Reply::Done),

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::data::Hasher;
 use crate::error::{Error, Result};
+use crate::model::{State, Tensor as StateTensor};
 use crate::scalar::{Scalar, ScalarKind};
 use crate::text::json_problem;
 
@@ -32,7 +33,7 @@ pub struct Container {
 #[derive(Clone, Debug)]
 struct Tensor {
     name: String,
-    kind: ScalarKind,
+    kind: Dtype,
     shape: Vec<usize>,
     /// Row-major, little-endian.
     bytes: Vec<u8>,
@@ -89,11 +90,10 @@ impl Container {
         };
         let mut container = Container { path: path.to_owned(), kind, content, tensors: Vec::new() };
         for (name, view) in SafeTensors::deserialize(bytes).map_err(damaged)?.iter() {
-            let kind = match view.dtype() {
-                Dtype::F32 => ScalarKind::F32,
-                Dtype::F64 => ScalarKind::F64,
-                other => return Err(refuse(format!("tensor `{name}` holds {other:?}, expected F32 or F64"))),
-            };
+            let kind = view.dtype();
+            if !matches!(kind, Dtype::F32 | Dtype::F64 | Dtype::U64) {
+                return Err(refuse(format!("tensor `{name}` holds {kind:?}, expected F32, F64 or U64")));
+            }
             let (shape, bytes) = (view.shape().to_vec(), view.data().to_vec());
             container.tensors.push(Tensor { name: name.into(), kind, shape, bytes });
         }
@@ -112,12 +112,8 @@ impl Container {
         entry.insert("content".into(), self.content.clone());
         let metadata = HashMap::from([(ENTRY.to_owned(), Value::Object(entry).to_string())]);
         let views = self.tensors.iter().map(|tensor| {
-            let dtype = match tensor.kind {
-                ScalarKind::F32 => Dtype::F32,
-                ScalarKind::F64 => Dtype::F64,
-            };
             let view =
-                TensorView::new(dtype, tensor.shape.clone(), &tensor.bytes).expect("the bytes are of this shape");
+                TensorView::new(tensor.kind, tensor.shape.clone(), &tensor.bytes).expect("the bytes are of this shape");
             (tensor.name.as_str(), view)
         });
         safetensors::serialize(views, Some(metadata)).expect("names are unique and the header is short")
@@ -136,7 +132,7 @@ impl Container {
         // Keys are sorted and numbers round-trip: the same text whoever formats it.
         add(self.content.to_string().as_bytes());
         for tensor in tensors {
-            add(format!("{} {} {:?}", tensor.name, tensor.kind, tensor.shape).as_bytes());
+            add(format!("{} {} {:?}", tensor.name, word(tensor.kind), tensor.shape).as_bytes());
             add(&tensor.bytes);
         }
         hash.finish().to_string()
@@ -161,20 +157,60 @@ impl Container {
             ScalarKind::F32 => matrix.iter().flat_map(|x| (x.widen() as f32).to_le_bytes()).collect(),
             ScalarKind::F64 => matrix.iter().flat_map(|x| x.widen().to_le_bytes()).collect(),
         };
-        self.tensors.push(Tensor { name: name.into(), kind: T::KIND, shape: vec![rows, columns], bytes });
+        self.tensors.push(Tensor { name: name.into(), kind: dtype(T::KIND), shape: vec![rows, columns], bytes });
     }
 
-    pub(super) fn push_costs(&mut self, name: &str, costs: &[f64]) {
-        let bytes = costs.iter().flat_map(|cost| cost.to_le_bytes()).collect();
-        self.tensors.push(Tensor { name: name.into(), kind: ScalarKind::F64, shape: vec![costs.len()], bytes });
+    pub(super) fn push_numbers(&mut self, name: &str, numbers: &[f64]) {
+        let bytes = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        self.tensors.push(Tensor { name: name.into(), kind: Dtype::F64, shape: vec![numbers.len()], bytes });
+    }
+
+    pub(super) fn push_state<T: Scalar>(&mut self, state: &State<T>) {
+        for (name, tensor) in state.tensors() {
+            match tensor {
+                StateTensor::Matrix(matrix) => self.push(name, matrix.view()),
+                StateTensor::Wide(numbers) => self.push_numbers(name, numbers),
+                StateTensor::Counts(counts) => {
+                    let bytes = counts.iter().flat_map(|count| count.to_le_bytes()).collect();
+                    self.tensors.push(Tensor { name: name.into(), kind: Dtype::U64, shape: vec![counts.len()], bytes });
+                }
+            }
+        }
+    }
+
+    /// All tensors but one, by what they hold and their number of dimensions.
+    pub(super) fn state<T: Scalar>(&self, but: &str) -> Result<State<T>> {
+        let mut state = State::default();
+        for tensor in self.tensors.iter().filter(|tensor| tensor.name != but) {
+            let name = tensor.name.as_str();
+            let (words, _) = tensor.bytes.as_chunks::<8>();
+            let read = match (tensor.kind, tensor.shape.as_slice()) {
+                (kind, &[rows, columns]) if kind == dtype(T::KIND) => {
+                    let mut matrix = ndarray::Array2::zeros((rows, columns));
+                    self.copy_to(name, matrix.view_mut())?;
+                    StateTensor::Matrix(matrix)
+                }
+                (Dtype::F64, [_]) => StateTensor::Wide(words.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()),
+                (Dtype::U64, [_]) => {
+                    StateTensor::Counts(words.iter().map(|&bytes| u64::from_le_bytes(bytes)).collect())
+                }
+                (kind, shape) => {
+                    let problem =
+                        format!("tensor `{name}` of shape {shape:?} holds {}, expected {}", word(kind), T::KIND);
+                    return Err(self.refuse(problem));
+                }
+            };
+            state.put(name, read);
+        }
+        Ok(state)
     }
 
     fn tensor(&self, name: &str, kind: ScalarKind) -> Result<&Tensor> {
         let Some(tensor) = self.tensors.iter().find(|tensor| tensor.name == name) else {
             return Err(self.refuse(format!("there is no tensor `{name}`")));
         };
-        if tensor.kind != kind {
-            return Err(self.refuse(format!("tensor `{name}` holds {}, expected {kind}", tensor.kind)));
+        if tensor.kind != dtype(kind) {
+            return Err(self.refuse(format!("tensor `{name}` holds {}, expected {kind}", word(tensor.kind))));
         }
         Ok(tensor)
     }
@@ -207,5 +243,21 @@ impl Container {
     pub(super) fn costs(&self, name: &str) -> Result<Vec<f64>> {
         let (chunks, _) = self.tensor(name, ScalarKind::F64)?.bytes.as_chunks::<8>();
         Ok(chunks.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect())
+    }
+}
+
+fn dtype(kind: ScalarKind) -> Dtype {
+    match kind {
+        ScalarKind::F32 => Dtype::F32,
+        ScalarKind::F64 => Dtype::F64,
+    }
+}
+
+/// As the checksum has it.
+fn word(kind: Dtype) -> &'static str {
+    match kind {
+        Dtype::F32 => "f32",
+        Dtype::U64 => "u64",
+        _ => "f64",
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A file holds W1 (n, n_prev), b1 (n, 1), ..., WL, bL as tensors, and one metadata entry, `layerbench`: a JSON object with what
 //! is known of the run, and the SHA-256 of that and of all tensors. Any safetensors reader opens it. A checkpoint has a tensor
-//! `costs` more. Where files are written is the caller's business: everything here is bytes.
+//! `costs` more, and whatever else its trainer's state has. Where files are written is the caller's business: everything here is bytes.
 
 mod container;
 #[cfg(feature = "hdf5")]
@@ -15,7 +15,7 @@ pub use container::Container;
 pub use export::write_hdf5;
 
 use crate::error::{Error, Result};
-use crate::network::{Architecture, Parameters};
+use crate::model::{Architecture, Parameters, State, Tensor};
 use crate::scalar::{Scalar, ScalarKind};
 
 /// How a network was trained: everything needed to do it again.
@@ -23,7 +23,7 @@ use crate::scalar::{Scalar, ScalarKind};
 pub struct Provenance {
     /// The program and its version.
     pub program: String,
-    /// Layer sizes, as `12288,20,7,5,1`. ReLU inside, sigmoid at the end.
+    /// Layer sizes, as `12288,20,7,5,1`, and activations other than ReLU inside, sigmoid at the end.
     pub architecture: String,
     /// Initial weights, as the command line spells them.
     pub init: String,
@@ -61,8 +61,10 @@ pub struct Model<T> {
 /// A training run that can go on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint<T> {
-    /// The network so far; `iterations` are the steps done.
-    pub model: Model<T>,
+    /// Where it comes from; `iterations` are the steps done.
+    pub provenance: Provenance,
+    /// All that the trainer needs to go on.
+    pub state: State<T>,
     /// How many steps the run was to have.
     pub planned: usize,
     /// The cost before each step done.
@@ -84,7 +86,13 @@ const COSTS: &str = "costs";
 impl<T: Scalar> Model<T> {
     /// The file's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.to_container(MODEL, None).to_bytes()
+        let mut container = container(MODEL, &self.provenance, None);
+        for index in 0..self.parameters.architecture().layers() {
+            let layer = self.parameters.layer(index);
+            container.push(&format!("W{}", index + 1), layer.w);
+            container.push(&format!("b{}", index + 1), layer.b);
+        }
+        container.to_bytes()
     }
 
     /// From a container that was read: see [`Container::read`].
@@ -93,50 +101,56 @@ impl<T: Scalar> Model<T> {
     /// [`Error::Model`] where it is no model, or not of this scalar type.
     pub fn from_container(container: &Container) -> Result<Self> {
         container.expect_kind(MODEL)?;
-        Self::of(container, &content(container)?)
-    }
-
-    fn to_container(&self, kind: &str, planned: Option<usize>) -> Container {
-        let content = Content { provenance: self.provenance.clone(), planned };
-        let mut container = Container::new(kind, serde_json::to_value(content).expect("plain data"));
-        for index in 0..self.parameters.architecture().layers() {
-            let layer = self.parameters.layer(index);
-            container.push(&format!("W{}", index + 1), layer.w);
-            container.push(&format!("b{}", index + 1), layer.b);
-        }
-        container
-    }
-
-    fn of(container: &Container, content: &Content) -> Result<Self> {
-        let refuse = |problem: String| container.refuse(problem);
-        let architecture: Architecture =
-            content.provenance.architecture.parse().map_err(|error: Error| refuse(error.to_string()))?;
-        if content.provenance.scalar != T::KIND {
-            return Err(refuse(format!("it holds {} numbers, expected {}", content.provenance.scalar, T::KIND)));
-        }
+        let provenance = content(container)?.provenance;
         // Before anything of the claimed size is allocated.
-        for (index, sizes) in architecture.dims().windows(2).enumerate() {
-            container.expect_shape::<T>(&format!("W{}", index + 1), (sizes[1], sizes[0]))?;
-            container.expect_shape::<T>(&format!("b{}", index + 1), (sizes[1], 1))?;
-        }
+        let architecture = expect_parameters::<T>(container, &provenance)?;
         let mut parameters = Parameters::<T>::zeros(&architecture);
         for index in 0..architecture.layers() {
             let (w, b) = parameters.layer_mut(index);
             container.copy_to(&format!("W{}", index + 1), w)?;
             container.copy_to(&format!("b{}", index + 1), b)?;
         }
-        if let Some(position) = parameters.values().iter().position(|value| !value.is_finite()) {
-            return Err(refuse(format!("parameter number {position} is {}", parameters.values()[position])));
-        }
-        Ok(Model { provenance: content.provenance.clone(), parameters })
+        expect_finite(container, "the parameters", parameters.values())?;
+        Ok(Model { provenance, parameters })
+    }
+}
+
+fn container(kind: &str, provenance: &Provenance, planned: Option<usize>) -> Container {
+    let content = Content { provenance: provenance.clone(), planned };
+    Container::new(kind, serde_json::to_value(content).expect("plain data"))
+}
+
+/// That the file holds numbers of this type, and W and b of every layer of the network that it says it is of.
+fn expect_parameters<T: Scalar>(container: &Container, provenance: &Provenance) -> Result<Architecture> {
+    let architecture: Architecture =
+        provenance.architecture.parse().map_err(|error: Error| container.refuse(error.to_string()))?;
+    if provenance.scalar != T::KIND {
+        return Err(container.refuse(format!("it holds {} numbers, expected {}", provenance.scalar, T::KIND)));
+    }
+    for (index, sizes) in architecture.dims().windows(2).enumerate() {
+        container.expect_shape::<T>(&format!("W{}", index + 1), (sizes[1], sizes[0]))?;
+        container.expect_shape::<T>(&format!("b{}", index + 1), (sizes[1], 1))?;
+    }
+    Ok(architecture)
+}
+
+fn expect_finite<'a, T: Scalar>(
+    container: &Container,
+    of: &str,
+    numbers: impl IntoIterator<Item = &'a T>,
+) -> Result<()> {
+    match numbers.into_iter().enumerate().find(|(_, number)| !number.is_finite()) {
+        Some((place, number)) => Err(container.refuse(format!("number {place} of {of} is {number}"))),
+        None => Ok(()),
     }
 }
 
 impl<T: Scalar> Checkpoint<T> {
     /// The file's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut container = self.model.to_container(CHECKPOINT, Some(self.planned));
-        container.push_costs(COSTS, &self.costs);
+        let mut container = container(CHECKPOINT, &self.provenance, Some(self.planned));
+        container.push_state(&self.state);
+        container.push_numbers(COSTS, &self.costs);
         container.to_bytes()
     }
 
@@ -146,16 +160,22 @@ impl<T: Scalar> Checkpoint<T> {
     /// [`Error::Model`] where it is no checkpoint, not of this scalar type, or contradicts itself.
     pub fn from_container(container: &Container) -> Result<Self> {
         container.expect_kind(CHECKPOINT)?;
-        let content = content(container)?;
-        let model = Model::of(container, &content)?;
+        let Content { provenance, planned } = content(container)?;
+        expect_parameters::<T>(container, &provenance)?;
+        let state = container.state::<T>(COSTS)?;
+        for (name, tensor) in state.tensors() {
+            if let Tensor::Matrix(matrix) = tensor {
+                expect_finite(container, &format!("tensor `{name}`"), matrix)?;
+            }
+        }
         let costs = container.costs(COSTS)?;
-        let (done, planned) = (model.provenance.iterations, content.planned.unwrap_or(0));
+        let (done, planned) = (provenance.iterations, planned.unwrap_or(0));
         if costs.len() != done || planned < done {
             return Err(
                 container.refuse(format!("{done} of {planned} steps are done, and there are {} costs", costs.len()))
             );
         }
-        Ok(Checkpoint { model, planned, costs })
+        Ok(Checkpoint { provenance, state, planned, costs })
     }
 }
 

@@ -2,19 +2,19 @@
 
 use std::ops::ControlFlow;
 
-use super::{Trainer, train};
+use super::train;
 use crate::error::{Error, Result};
-use crate::layer::Engine;
-use crate::network::Parameters;
+use crate::layer::{Engine, Trainer};
+use crate::model::{Parameters, State};
 use crate::scalar::Scalar;
 
-/// Steps between two copies of the parameters, without a checkpoint: at most so many are done again when a run diverges.
+/// Steps between two copies of the state, without a checkpoint: at most so many are done again when a run diverges.
 const SNAPSHOT_EVERY: usize = 100;
 
 /// How far a run goes, and where it starts.
 #[derive(Clone, Debug)]
 pub struct Leg {
-    /// Costs of the steps that are done already; empty for a new run. The trainer holds the parameters after them.
+    /// Costs of the steps that are done already; empty for a new run. The trainer holds the state after them.
     pub costs: Vec<f64>,
     /// The number of steps of the whole run, those done included.
     pub planned: usize,
@@ -45,11 +45,13 @@ pub struct Outcome<T> {
     pub costs: Vec<f64>,
     /// The parameters after the last step done. After a divergence: the last ones whose cost was finite.
     pub parameters: Parameters<T>,
+    /// All that the trainer needs to go on from there.
+    pub state: State<T>,
     /// How it ended.
     pub end: End,
 }
 
-/// Runs a leg. `watch` sees each step (from 0) with its cost and may stop the run after it; `checkpoint` gets parameters and costs
+/// Runs a leg. `watch` sees each step (from 0) with its cost and may stop the run after it; `checkpoint` gets the state and the costs
 /// so far at every multiple of `checkpoint_every`, but not at the end.
 ///
 /// The result does not depend on where a run was cut: for an engine whose results are the same from run to run, resuming from a
@@ -62,11 +64,13 @@ pub fn run<T: Scalar>(
     trainer: &mut dyn Trainer<T>,
     leg: Leg,
     watch: &mut (dyn FnMut(usize, f64) -> ControlFlow<()> + Send),
-    checkpoint: &mut dyn FnMut(&Parameters<T>, &[f64]),
+    checkpoint: &mut dyn FnMut(&State<T>, &[f64]),
 ) -> Result<Outcome<T>> {
     let Leg { mut costs, planned, checkpoint_every } = leg;
-    // The parameters at the start of this stretch and of the one before, with the steps done by then.
-    let mut current = (costs.len(), trainer.export()?);
+    let ended =
+        |trainer: &dyn Trainer<T>, costs, state, end| Ok(Outcome { costs, parameters: trainer.export()?, state, end });
+    // The state at the start of this stretch and of the one before, with the steps done by then.
+    let mut current = (costs.len(), trainer.save()?);
     let mut before = current.clone();
     while costs.len() < planned {
         let start = costs.len();
@@ -84,38 +88,39 @@ pub fn run<T: Scalar>(
         });
         costs.extend(seen);
         match result {
-            Ok(_) => before = std::mem::replace(&mut current, (costs.len(), trainer.export()?)),
+            Ok(_) => before = std::mem::replace(&mut current, (costs.len(), trainer.save()?)),
             Err(Error::Diverged { value, iteration, .. }) => {
                 let iteration = start + iteration;
                 // The parameters before the last step gave the last finite cost: go back and walk there again.
-                let (from, parameters) = if iteration > start { current } else { before };
+                let (from, state) = if iteration > start { current } else { before };
                 let good = iteration.saturating_sub(1).max(from);
-                trainer.import(&parameters)?;
+                trainer.restore(&state)?;
                 train(engine, trainer, good - from, &mut |_, _| ControlFlow::Continue(()))?;
                 costs.truncate(good);
-                return Ok(Outcome {
-                    costs,
-                    parameters: trainer.export()?,
-                    end: End::Diverged { iteration, cost: value },
-                });
+                let state = trainer.save()?;
+                return ended(trainer, costs, state, End::Diverged { iteration, cost: value });
             }
             Err(error) => return Err(error),
         }
         if stopped {
-            return Ok(Outcome { costs, parameters: current.1, end: End::Stopped });
+            return ended(trainer, costs, current.1, End::Stopped);
         }
         if costs.len() < planned && checkpoint_every.is_some_and(|every| costs.len().is_multiple_of(every)) {
             checkpoint(&current.1, &costs);
         }
     }
-    Ok(Outcome { costs, parameters: current.1, end: End::Finished })
+    ended(trainer, costs, current.1, End::Finished)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
+    use ndarray::Array2;
+
     use super::*;
     use crate::backend::Registry;
-    use crate::network::Architecture;
+    use crate::model::Architecture;
 
     /// Costs 1, 0.9, 0.8, ... until `bad`, where the parameters of the step before have spoilt it. The parameter counts steps.
     struct Counting {
@@ -124,7 +129,11 @@ mod tests {
     }
 
     impl Trainer<f64> for Counting {
-        fn step(&mut self) -> Result<f64> {
+        fn examples(&self) -> usize {
+            1
+        }
+
+        fn step_on(&mut self, _: Range<usize>) -> Result<f64> {
             let done = self.parameters.values()[0];
             self.parameters.values_mut()[0] += 1.0;
             Ok(if done < self.bad as f64 { 1.0 - 0.001 * done } else { f64::NAN })
@@ -147,8 +156,10 @@ mod tests {
         let mut checkpoints = Vec::new();
         let watch =
             &mut |step, _| if step + 1 == stop_after { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-        let outcome = run(engine.as_ref(), &mut trainer, leg, watch, &mut |parameters, costs| {
-            assert_eq!(parameters.values()[0], costs.len() as f64);
+        let outcome = run(engine.as_ref(), &mut trainer, leg, watch, &mut |state, costs| {
+            let (mut w, mut b) = (Array2::zeros((1, 1)), Array2::zeros((1, 1)));
+            state.copy_layer(0, w.view_mut(), b.view_mut()).expect("it is the parameters");
+            assert_eq!(w[(0, 0)], costs.len() as f64);
             checkpoints.push(costs.len());
         });
         (outcome.expect("the trainer has no errors"), checkpoints)

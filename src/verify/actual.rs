@@ -8,7 +8,7 @@ use super::Outputs;
 use super::golden::{CacheCase, Call, LayerCase};
 use crate::error::Result;
 use crate::layer::{Activation, Engine};
-use crate::network::Parameters;
+use crate::model::Parameters;
 use crate::notebook::{self, Cache};
 use crate::scalar::Scalar;
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::golden::{CacheCase, LayerCase};
 use crate::layer::Activation;
-use crate::network::{Architecture, Init};
+use crate::model::{Architecture, Init};
 
 /// A mistake in a case: at which key, and what.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use ndarray::Array2;
 
 use super::Outputs;
 use crate::layer::Activation;
-use crate::network::{Architecture, Init};
+use crate::model::{Architecture, Init};
 
 /// One case: what to call, and what must come out.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use ndarray::Array2;
 use super::golden::{Call, LayerCase};
 use super::tolerances::{Growth, SIGMOID_CURVATURE, SIGMOID_ROUNDINGS};
 use crate::layer::Activation;
-use crate::network::{Architecture, Init, Parameters};
+use crate::model::{Architecture, Init, Parameters};
 use crate::scalar::Scalar;
 
 /// A matrix and, element by element, what its error may be.
@@ -80,7 +80,8 @@ pub fn outputs<T: Scalar>(call: &Call) -> BTreeMap<String, Bounded> {
             put("dZ", reference.pull_back(*activation, &input(z), &input(da)));
         }
         Call::ModelForward { x, parameters } => {
-            let caches = reference.model_forward(&input(x), &layers(parameters));
+            let caches =
+                reference.model_forward(&input(x), &layers(parameters), &notebook_activations(parameters.len()));
             let (last, _) = caches.last().expect("at least one layer");
             put("AL", last.clone());
             put("caches_len", Bounded::exact(Array2::from_elem((1, 1), parameters.len() as f64)));
@@ -94,7 +95,8 @@ pub fn outputs<T: Scalar>(call: &Call) -> BTreeMap<String, Bounded> {
             }
         }
         Call::Predict { x, parameters } => {
-            let caches = reference.model_forward(&input(x), &layers(parameters));
+            let caches =
+                reference.model_forward(&input(x), &layers(parameters), &notebook_activations(parameters.len()));
             let (al, _) = caches.last().expect("at least one layer");
             // An answer may go either way where the probability is within its error of one half.
             put(
@@ -122,7 +124,7 @@ pub fn outputs<T: Scalar>(call: &Call) -> BTreeMap<String, Bounded> {
         Call::ModelBackward { al, y, caches, names } => {
             let mut da = reference.cost_slope(&rounded(al), &rounded(y));
             for (index, cache) in caches.iter().enumerate().rev() {
-                let activation = activation_of(index, caches.len());
+                let activation = Activation::in_notebook(index, caches.len());
                 let dz = reference.pull_back(activation, &input(&cache.z), &da);
                 let (dw, db) = reference.gradients(&dz, &input(&cache.a_prev), 1.0 / dz.value.ncols() as f64);
                 da = reference.product(&input(&cache.layer.w).t(), &dz);
@@ -143,9 +145,10 @@ pub fn outputs<T: Scalar>(call: &Call) -> BTreeMap<String, Bounded> {
         Call::Train { x, y, architecture, init, seed, rate, iterations } => {
             let (x, y, rate) = (input(x), rounded(y), T::of(*rate).widen());
             let mut parameters = start(architecture, *init, *seed);
+            let activations = architecture.activations();
             let mut costs = Vec::new();
             for _ in 0..*iterations {
-                costs.push(reference.step(&x, &y, &mut parameters, rate));
+                costs.push(reference.step((&x, &y), &mut parameters, activations, rate));
             }
             put("costs", Bounded::from_fn((1, costs.len()), |(_, i)| costs[i]));
             put_layers(&mut put, "", &parameters);
@@ -163,16 +166,15 @@ pub(crate) fn exact_layers<T: Scalar>(parameters: &Parameters<T>) -> Vec<Layer> 
     (0..parameters.architecture().layers()).map(exact).collect()
 }
 
+fn notebook_activations(layers: usize) -> Vec<Activation> {
+    (0..layers).map(|index| Activation::in_notebook(index, layers)).collect()
+}
+
 fn put_layers(put: &mut impl FnMut(&str, Bounded), prefix: &str, layers: &[Layer]) {
     for (index, (w, b)) in layers.iter().enumerate() {
         put(&format!("{prefix}W{}", index + 1), w.clone());
         put(&format!("{prefix}b{}", index + 1), b.clone());
     }
-}
-
-/// ReLU inside, sigmoid at the end.
-pub(crate) fn activation_of(index: usize, layers: usize) -> Activation {
-    if index + 1 == layers { Activation::Sigmoid } else { Activation::Relu }
 }
 
 /// Sums of products in which no rounding is lost: the compensated dot product of Ogita, Rump and Oishi (SIAM J. Sci. Comput. 26,
@@ -324,19 +326,30 @@ impl Reference {
     }
 
     /// A and Z of every layer.
-    pub(crate) fn model_forward(&self, x: &Bounded, parameters: &[Layer]) -> Vec<(Bounded, Bounded)> {
+    pub(crate) fn model_forward(
+        &self,
+        x: &Bounded,
+        parameters: &[Layer],
+        activations: &[Activation],
+    ) -> Vec<(Bounded, Bounded)> {
         let mut caches: Vec<(Bounded, Bounded)> = Vec::new();
-        for (index, (w, b)) in parameters.iter().enumerate() {
+        for ((w, b), &activation) in parameters.iter().zip(activations) {
             let a_prev = caches.last().map_or(x, |(a, _)| a);
             let z = self.linear(w, a_prev, b);
-            caches.push((self.activate(activation_of(index, parameters.len()), &z), z));
+            caches.push((self.activate(activation, &z), z));
         }
         caches
     }
 
-    /// One training step; returns the cost before it, and its error.
-    pub(super) fn step(&self, x: &Bounded, y: &Array2<f64>, parameters: &mut [Layer], rate: f64) -> (f64, f64) {
-        let caches = self.model_forward(x, parameters);
+    /// One training step on cross-entropy, the last activation a sigmoid; returns the cost before it, and its error.
+    pub(super) fn step(
+        &self,
+        (x, y): (&Bounded, &Array2<f64>),
+        parameters: &mut [Layer],
+        activations: &[Activation],
+        rate: f64,
+    ) -> (f64, f64) {
+        let caches = self.model_forward(x, parameters, activations);
         let (al, zl) = caches.last().expect("at least one layer");
         let m = y.ncols();
         let (mut cost, mut cost_error) = (0.0, 0.0);
@@ -358,7 +371,7 @@ impl Reference {
             let grads = self.gradients(&dz, a_prev, 1.0 / m as f64);
             if index > 0 {
                 let da = self.product(&parameters[index].0.t(), &dz);
-                dz = self.pull_back(Activation::Relu, &caches[index - 1].1, &da);
+                dz = self.pull_back(activations[index - 1], &caches[index - 1].1, &da);
             }
             parameters[index] = self.update(&parameters[index], &grads, rate);
         }

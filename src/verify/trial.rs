@@ -5,7 +5,8 @@ use ndarray::{Array2, ArrayView2};
 use super::cases::Shape;
 use crate::error::Result;
 use crate::layer::{Activation, Engine, Grads, Layer, LayerSpec, Params, Upstream};
-use crate::network::{NumpyRandom, in_run};
+use crate::model::NumpyRandom;
+use crate::network::in_run;
 use crate::scalar::Scalar;
 
 /// A layer's inputs, and its outputs, which are NaN until a pass writes them: what is read or left alone shows.

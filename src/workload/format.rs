@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DataKind, Workload};
 use crate::error::{Error, Result};
-use crate::network::Architecture;
+use crate::model::Architecture;
 use crate::text::utf8;
 
 /// The files of this crate, by name.

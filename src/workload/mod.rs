@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Examples, PictureSet, Split};
 use crate::error::{Error, Result};
-use crate::network::{Architecture, Init};
+use crate::model::{Architecture, Init};
 use crate::scalar::Scalar;
 
 /// A network and the examples that it is run on.

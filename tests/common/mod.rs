@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use layerbench::layer::Engine;
-use layerbench::network::NumpyRandom;
+use layerbench::model::NumpyRandom;
 use layerbench::{Registry, Scalar};
 use ndarray::Array2;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use layerbench::layer::{Backend, Determinism, Engine, Grads, Layer, LayerSpec, Params, Profile, Upstream};
 use layerbench::{Error, Result};
-use ndarray::{Array1, ArrayView2, ArrayViewMut2};
+use ndarray::{Array1, ArrayView2, ArrayViewMut2, s};
 
 /// The backend.
 pub struct Fused;
@@ -89,23 +89,25 @@ impl Layer<f64> for FusedLayer {
     ) -> Result<()> {
         self.spec.check_backward(&params, &a_prev, &z, &upstream, &grads, da_prev.as_ref())?;
         let Grads { mut dw, mut db } = grads;
+        // A call may have fewer examples than were planned for.
+        let mut row = self.dz.slice_mut(s![..a_prev.ncols()]);
         if let Some(da_prev) = &mut da_prev {
             da_prev.fill(0.0);
         }
         for i in 0..self.spec.outputs {
             match upstream {
-                Upstream::Dz(dz) => self.dz.assign(&dz.row(i)),
+                Upstream::Dz(dz) => row.assign(&dz.row(i)),
                 Upstream::Da(da) => {
-                    for ((dz, &z), &da) in self.dz.iter_mut().zip(z.row(i)).zip(da.row(i)) {
+                    for ((dz, &z), &da) in row.iter_mut().zip(z.row(i)).zip(da.row(i)) {
                         *dz = self.spec.activation.pull_back(z, da);
                     }
                 }
             }
-            db[(i, 0)] = scale * self.dz.sum();
+            db[(i, 0)] = scale * row.sum();
             for (p, x) in a_prev.rows().into_iter().enumerate() {
-                dw[(i, p)] = scale * self.dz.dot(&x);
+                dw[(i, p)] = scale * row.dot(&x);
                 if let Some(da_prev) = &mut da_prev {
-                    da_prev.row_mut(p).scaled_add(params.w[(i, p)], &self.dz);
+                    da_prev.row_mut(p).scaled_add(params.w[(i, p)], &row);
                 }
             }
         }

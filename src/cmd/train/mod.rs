@@ -18,14 +18,15 @@ use crate::cmd::verdict::tell_error;
 use crate::cmd::{Format, Verdict, cores, expect_sane_threads, pictures, tell};
 use crate::data::{PictureSet, Sha256, Split};
 use crate::error::Error;
-use crate::layer::{Descent, Engine};
+use crate::layer::{Engine, Training};
 use crate::measure::statistics::{median, relative_spread};
-use crate::network::{Architecture, Init, Network, Parameters};
+use crate::model::{Architecture, Init, Parameters, State};
+use crate::network::Network;
 use crate::report;
 use crate::scalar::{Scalar, ScalarKind};
 use crate::store::Provenance;
 use crate::text::visible;
-use crate::train::{Composed, End, Leg, Outcome, run as run_leg};
+use crate::train::{End, Leg, Outcome, run as run_leg, trainer};
 use outputs::Outputs;
 use progress::Progress;
 use setup::Setup;
@@ -179,17 +180,21 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
     let mut outputs = Outputs::create::<T>(args, setup)?;
 
     expect_memory::<T>(setup, train_set.len())?;
-    let (start, costs) = match &setup.resumed {
+    let start = Parameters::initialized(&setup.architecture, setup.init, setup.seed);
+    let training = Training::plain(start, train_set.x(), train_set.y().into_shared(), T::of(setup.rate));
+    let mut trainer = trainer(&engine, &training)?;
+    // What it starts from is kept in the trainer, as far as it is.
+    drop(training);
+    let costs = match &setup.resumed {
         Some(resumed) => {
             let checkpoint = resumed.checkpoint::<T>()?;
-            expect_same_data(&checkpoint.model.provenance, &provenance)?;
-            expect_same_classes(&train_set, "the checkpoint", &checkpoint.model.provenance.classes)?;
-            (checkpoint.model.parameters, checkpoint.costs)
+            expect_same_data(&checkpoint.provenance, &provenance)?;
+            expect_same_classes(&train_set, "the checkpoint", &checkpoint.provenance.classes)?;
+            trainer.restore(&checkpoint.state)?;
+            checkpoint.costs
         }
-        None => (Parameters::initialized(&setup.architecture, setup.init, setup.seed), Vec::new()),
+        None => Vec::new(),
     };
-    let descent = Descent::plain(T::of(setup.rate));
-    let mut trainer = Composed::new(&engine, &start, train_set.x(), train_set.y().view(), descent)?;
     if args.format == Format::Text {
         announce(out, setup, &train_set, test_set.as_ref(), costs.len(), engine.threads())?;
     }
@@ -199,8 +204,8 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
     let mut checkpoint_failure = None;
     let every = outputs.checkpoint.is_some().then_some(args.checkpoint_every);
     let leg = Leg { costs, planned: setup.planned, checkpoint_every: every };
-    let mut save_checkpoint = |parameters: &Parameters<T>, costs: &[f64]| {
-        let saved = outputs.write_checkpoint(&provenance, parameters, costs, setup.planned);
+    let mut save_checkpoint = |state: &State<T>, costs: &[f64]| {
+        let saved = outputs.write_checkpoint(&provenance, state, costs, setup.planned);
         if let Err(error) = &saved {
             // The run is worth more than its checkpoint.
             tell!("warning: no checkpoint after {} iterations: {error:#}", costs.len());
@@ -212,10 +217,10 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
         progress().step(iteration, cost);
         if interrupt.asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let outcome = run_leg(engine.as_ref(), &mut trainer, leg, watch, &mut save_checkpoint)?;
+    let outcome = run_leg(engine.as_ref(), trainer.as_mut(), leg, watch, &mut save_checkpoint)?;
     progress().finish();
     if !matches!(outcome.end, End::Diverged { .. }) {
-        save_checkpoint(&outcome.parameters, &outcome.costs);
+        save_checkpoint(&outcome.state, &outcome.costs);
     }
 
     let provenance = Provenance { iterations: outcome.costs.len(), ..provenance };

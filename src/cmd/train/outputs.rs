@@ -9,7 +9,7 @@ use super::setup::Setup;
 use super::training_file;
 use crate::cmd::output::{Misplaced, Output, previous};
 use crate::cmd::paths::{Paths, are_one};
-use crate::network::Parameters;
+use crate::model::State;
 use crate::report::plot;
 use crate::scalar::Scalar;
 use crate::store::{Checkpoint, Model, Provenance};
@@ -63,14 +63,13 @@ impl Outputs {
     pub fn write_checkpoint<T: Scalar>(
         &mut self,
         provenance: &Provenance,
-        parameters: &Parameters<T>,
+        state: &State<T>,
         costs: &[f64],
         planned: usize,
     ) -> anyhow::Result<()> {
         let Some(path) = &self.checkpoint else { return Ok(()) };
         let provenance = Provenance { iterations: costs.len(), ..provenance.clone() };
-        let model = Model { provenance, parameters: parameters.clone() };
-        let bytes = Checkpoint { model, planned, costs: costs.to_vec() }.to_bytes();
+        let bytes = Checkpoint { provenance, state: state.clone(), planned, costs: costs.to_vec() }.to_bytes();
         let written = Output::replace(path, &bytes);
         let kept = written.as_ref().err().and_then(|error| error.downcast_ref::<Misplaced>()).map(|it| it.kept.clone());
         // One that could not be kept at all leaves the last that was.

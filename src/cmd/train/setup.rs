@@ -8,11 +8,10 @@ use super::Args;
 use crate::cmd::output::previous;
 use crate::error::Error;
 use crate::machine::{Asked, ThreadLibrary};
-use crate::network::{Architecture, Init};
+use crate::model::{Architecture, Init, check_rate};
 use crate::report;
 use crate::scalar::{Scalar, ScalarKind};
 use crate::store::{Checkpoint, Container, Provenance, provenance};
-use crate::train::check_rate;
 use crate::workload::{LEARNING_RATE, SEED, Workload};
 
 /// The definition of a run.

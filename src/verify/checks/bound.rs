@@ -1,6 +1,6 @@
 //! The bound first layer: what it computes, and what it gives back. It may never form W, so its bound is one of its own.
 
-use ndarray::Array2;
+use ndarray::{Array2, s};
 
 use super::Probe;
 use crate::error::Result;
@@ -16,7 +16,7 @@ use crate::verify::trial::Trial;
 const DECAYS: [f64; 5] = [0.0, 0.0, 0.5, 2.0, 0.0];
 const RATE: f64 = 0.125;
 
-/// Z, W and b after each of several steps along a constant dZ, against plain f64 loops. W and b are taken before a forward pass and after
+/// Z, W and b after each of several steps along a constant dZ, or some columns of it, against plain f64 loops. W and b are taken before a forward pass and after
 /// one: whatever is left for later must not be missing.
 pub(super) fn descent<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let engine = probe.open()?;
@@ -28,14 +28,12 @@ pub(super) fn descent<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
         let wide = |matrix: &Array2<T>| matrix.mapv(Scalar::widen);
         let (x, dz) = (wide(&trial.x), wide(&trial.upstream));
         let (mut w, mut b) = (wide(&trial.w), wide(&trial.b));
-        let ones = Array2::<f64>::ones((shape.batch, 1));
         let size = |m: &Array2<f64>| m.mapv(f64::abs);
-        // What a step moves: W by dZ X^T, b by the row sums of dZ, both times the rate and the scale.
-        let (step_w, step_b) = (RATE * scale * dz.dot(&x.t()), RATE * scale * dz.dot(&ones));
-        let (size_w, size_b) = (RATE * scale * size(&dz).dot(&size(&x).t()), RATE * scale * size(&dz).dot(&ones));
         let (mut total_w, mut total_b) = (size(&w), size(&b));
         let mut decayed = 0;
-        for (step, decay) in DECAYS.into_iter().enumerate() {
+        let m = shape.batch;
+        let columns = [0..m, m / 2..m, 0..m, m / 3..m.min(m / 3 + 1), 0..m];
+        for (step, (decay, columns)) in DECAYS.into_iter().zip(columns).enumerate() {
             // A step that decays rounds once more; it counts as two.
             let factor = tolerances::bound_layer(shape.inputs, shape.batch, step + decayed) * T::UNIT_ROUNDOFF;
             let (early_w, early_b) = parameters(bound.as_ref(), shape)?;
@@ -47,9 +45,20 @@ pub(super) fn descent<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
             found.within(&after("W"), &got_w, &w, |at| factor * total_w[at]);
             found.within(&after("b"), &got_b, &b, |at| factor * total_b[at]);
             found.within(&after("Z"), &got_z, &(w.dot(&x) + &b), |at| factor * total_z[at]);
-            let (z, dz) = (got_z.view(), Upstream::Dz(trial.upstream.view()));
-            let descent = Descent { rate: T::of(RATE), decay: T::of(decay) };
-            in_run(engine.as_ref(), || bound.descend(z, dz, T::of(scale), descent))?;
+            // What a step moves: W by dZ X^T, b by the row sums of dZ, both times the rate and the scale.
+            let only = s![.., columns.clone()];
+            let (some_x, some_dz) = (x.slice(only).to_owned(), dz.slice(only).to_owned());
+            let ones = Array2::<f64>::ones((some_dz.ncols(), 1));
+            let moved =
+                |dz: &Array2<f64>, x: &Array2<f64>| (RATE * scale * dz.dot(&x.t()), RATE * scale * dz.dot(&ones));
+            let ((step_w, step_b), (size_w, size_b)) =
+                (moved(&some_dz, &some_x), moved(&size(&some_dz), &size(&some_x)));
+            let (z, dz) = (got_z.slice(only), Upstream::Dz(trial.upstream.slice(only)));
+            let mut descent = Descent { rate: T::of(RATE), decay: T::of(decay) };
+            in_run(engine.as_ref(), || {
+                bound.backward(columns, z, dz, T::of(scale))?;
+                bound.update(&mut descent)
+            })?;
             let keep = 1.0 - RATE * decay;
             (w, b) = (keep * w - &step_w, b - &step_b);
             (total_w, total_b) = (keep * total_w + &size_w, total_b + &size_b);
@@ -70,7 +79,11 @@ pub(super) fn import<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
         found.same_bits("W", w.view(), trial.w.view());
         found.same_bits("b", b.view(), trial.b.view());
         let (z, da) = (first_z.view(), Upstream::Da(trial.upstream.view()));
-        in_run(engine.as_ref(), || bound.descend(z, da, T::one(), Descent::plain(T::of(RATE))))?;
+        let all = || 0..shape.batch;
+        in_run(engine.as_ref(), || {
+            bound.backward(all(), z, da, T::one())?;
+            bound.update(&mut Descent::plain(T::of(RATE)))
+        })?;
         bound.import(Params { w: trial.w.view(), b: trial.b.view() })?;
         let (w, b, z) = state(engine.as_ref(), bound.as_mut(), shape)?;
         found.same_bits("W imported again", w.view(), trial.w.view());
@@ -78,8 +91,11 @@ pub(super) fn import<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
         found.same_bits("Z after importing again", z.view(), first_z.view());
         // The same once more, and nothing between the step, the import and the export.
         let (z, da) = (first_z.view(), Upstream::Da(trial.upstream.view()));
-        let decaying = Descent { rate: T::of(RATE), decay: T::of(0.5) };
-        in_run(engine.as_ref(), || bound.descend(z, da, T::one(), decaying))?;
+        let mut decaying = Descent { rate: T::of(RATE), decay: T::of(0.5) };
+        in_run(engine.as_ref(), || {
+            bound.backward(all(), z, da, T::one())?;
+            bound.update(&mut decaying)
+        })?;
         bound.import(Params { w: trial.w.view(), b: trial.b.view() })?;
         let (w, b) = parameters(bound.as_ref(), shape)?;
         found.same_bits("W imported after a step that decays", w.view(), trial.w.view());
@@ -102,7 +118,7 @@ fn state<T: Scalar>(
 ) -> Result<(Array2<T>, Array2<T>, Array2<T>)> {
     let nan = |dim| Array2::from_elem(dim, T::nan());
     let (mut z, mut a) = (nan((outputs, batch)), nan((outputs, batch)));
-    in_run(engine, || bound.forward(z.view_mut(), a.view_mut()))?;
+    in_run(engine, || bound.forward(0..batch, z.view_mut(), a.view_mut()))?;
     let (w, b) = parameters(bound, Shape { outputs, inputs, batch })?;
     Ok((w, b, z))
 }

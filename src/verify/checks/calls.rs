@@ -105,6 +105,29 @@ pub(super) fn plan_order<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     })
 }
 
+/// One layer with as many examples as it was planned for, with half, one, none, and all again.
+pub(super) fn fewer<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
+    let engine = probe.open()?;
+    probe.each_of(&[Shape::new(5, 12, 33), Shape::new(20, 300, 209)], |shape, seed| {
+        let Shape { outputs, inputs, batch } = shape;
+        let mut found = Comparison::default();
+        let mut layer = engine.plan(shape.spec(Activation::Relu))?;
+        for m in [batch, batch / 2, batch.min(1), 0, batch] {
+            let integers = Integers::new::<T>(Shape::new(outputs, inputs, m), Activation::Relu, seed);
+            for kind in [Kind::Da, Kind::Dz] {
+                let mut trial = integers.trial::<T>(kind);
+                trial.spoil_outputs();
+                trial.forward(engine.as_ref(), layer.as_mut())?;
+                trial.backward(engine.as_ref(), layer.as_mut(), kind, T::one())?;
+                integers.hold(&mut found, &format!("of {m} examples of {batch}, from {kind}"), &trial);
+            }
+        }
+        // No examples have zero gradients.
+        found.zeros = 0;
+        Ok(found)
+    })
+}
+
 /// Whoever skips work that looks like the last has been sure for a while by then.
 const ALIKE_CALLS: usize = 40;
 
@@ -196,7 +219,7 @@ fn hold_bound<T: Scalar>(
         bound.import(Params { w: trial.w.view(), b: trial.b.view() })?;
         trial.spoil_outputs();
         let (z_out, a_out) = (trial.z.view_mut(), trial.a.view_mut());
-        in_run(engine, || bound.forward(z_out, a_out))?;
+        in_run(engine, || bound.forward(0..trial.spec.batch, z_out, a_out))?;
         found.within(&format!("Z, {when}"), &trial.z, &z, |_| 0.0);
         let column = unit % trial.x.ncols();
         let change = T::of(-2.0) * trial.x[(input, column)];

@@ -47,7 +47,7 @@ pub(super) fn nested<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
             let mut bound = engine.bind(trial.spec, trial.x.to_shared())?;
             bound.import(Params { w: trial.w.view(), b: trial.b.view() })?;
             let (z, a) = (of_bound.z.view_mut(), of_bound.a.view_mut());
-            in_run(engine.as_ref(), || bound.forward(z, a))
+            in_run(engine.as_ref(), || bound.forward(0..shape.batch, z, a))
         })?;
         truth.hold(&mut found, "of a layer planned inside the run", &trial);
         found.within("Z of a layer bound inside the run", &of_bound.z, &truth.z, |_| 0.0);
@@ -75,7 +75,7 @@ pub(super) fn other_threads<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
         let mut bound = engine.bind(trial.spec, trial.x.to_shared())?;
         elsewhere(|| bound.import(Params { w: trial.w.view(), b: trial.b.view() }))?;
         let (z, a) = (trial.z.view_mut(), trial.a.view_mut());
-        elsewhere(|| in_run(engine.as_ref(), || bound.forward(z, a)))?;
+        elsewhere(|| in_run(engine.as_ref(), || bound.forward(0..shape.batch, z, a)))?;
         found.within("Z of a layer that another thread has bound", &trial.z, &truth.z, |_| 0.0);
         elsewhere(|| {
             drop(layer);

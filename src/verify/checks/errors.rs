@@ -1,13 +1,14 @@
 //! What must be refused, how, and what a refusal leaves behind: nothing.
 
 use std::fmt;
+use std::ops::Range;
 
 use ndarray::{Array2, ArrayBase, ArrayView2, ArrayViewMut2, Axis, Ix2, RawData};
 
 use super::Probe;
 use super::exact::Integers;
 use crate::error::{Error, Result};
-use crate::layer::{Activation, Descent, Engine, Grads, Layer, Params};
+use crate::layer::{Activation, Engine, Grads, Layer, Params};
 use crate::network::in_run;
 use crate::scalar::Scalar;
 use crate::verify::cases::Shape;
@@ -16,6 +17,8 @@ use crate::verify::trial::{Kind, Trial};
 
 /// All sizes differ, so that no exchange of two of them goes unseen.
 const SHAPE: Shape = Shape::new(4, 6, 5);
+/// Of a bound X of that shape.
+const ALL: Range<usize> = 0..SHAPE.batch;
 
 /// What is wrong with an argument.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -181,6 +184,19 @@ fn hold_refusal(
     Ok(())
 }
 
+/// Whom a refusal may name. The columns of A_prev are those of the call: where they are fewer, it is Z that does not have as many.
+fn names(wronged: &&'static str, wrong: Wrong) -> &'static [&'static str] {
+    match (*wronged, wrong) {
+        ("A_prev", Wrong::ColumnLess) => &["A_prev", "Z"],
+        (name, _) => FORWARD
+            .iter()
+            .chain(&BACKWARD)
+            .chain(&["dZ"])
+            .find(|known| **known == name)
+            .map_or(&[], std::slice::from_ref),
+    }
+}
+
 /// Every argument of every call, in every wrong form, is refused by name, before anything is written.
 pub(super) fn refusals<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     probe.once(|probe| {
@@ -203,7 +219,7 @@ pub(super) fn refusals<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
                 argument.make(wrong);
                 let outcome = arguments.forward(layer.as_mut());
                 let unwritten = arguments.has_unwritten_outputs();
-                hold_refusal(&mut found, "forward", (&[name], wrong), outcome, unwritten)?;
+                hold_refusal(&mut found, "forward", (names(&name, wrong), wrong), outcome, unwritten)?;
             }
             for name in BACKWARD {
                 for kind in [Kind::Da, Kind::Dz] {
@@ -226,7 +242,7 @@ pub(super) fn refusals<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
                     let outcome = arguments.backward(layer.as_mut(), kind);
                     let name = if kind == Kind::Dz { "dZ" } else { name };
                     let unwritten = arguments.has_unwritten_outputs();
-                    hold_refusal(&mut found, "backward", (&[name], wrong), outcome, unwritten)?;
+                    hold_refusal(&mut found, "backward", (names(&name, wrong), wrong), outcome, unwritten)?;
                 }
             }
             bound_refusals(engine.as_ref(), wrong, &mut found)?;
@@ -244,7 +260,7 @@ fn bound_refusals<T: Scalar>(engine: &dyn Engine<T>, wrong: Wrong, found: &mut C
     for name in ["Z", "A"] {
         let mut arguments = Arguments::<T>::right();
         if name == "Z" { &mut arguments.z_out } else { &mut arguments.a_out }.make(wrong);
-        let outcome = bound.forward(arguments.z_out.view_mut(), arguments.a_out.view_mut());
+        let outcome = bound.forward(ALL, arguments.z_out.view_mut(), arguments.a_out.view_mut());
         let unwritten = arguments.has_unwritten_outputs();
         hold_refusal(found, "a bound layer's forward", (&[name], wrong), outcome, unwritten)?;
     }
@@ -252,11 +268,11 @@ fn bound_refusals<T: Scalar>(engine: &dyn Engine<T>, wrong: Wrong, found: &mut C
         let mut arguments = Arguments::<T>::right();
         if name == "Z" { &mut arguments.z } else { &mut arguments.upstream }.make(wrong);
         let upstream = Kind::Da.of(arguments.upstream.view());
-        let outcome = bound.descend(arguments.z.view(), upstream, T::one(), Descent::plain(T::one()));
+        let outcome = bound.backward(ALL, arguments.z.view(), upstream, T::one());
         let Arguments { mut dw, mut db, .. } = Arguments::<T>::right();
         bound.export(dw.view_mut(), db.view_mut())?;
         let is_kept = dw.view() == right.w.view() && db.view() == right.b.view();
-        hold_refusal(found, "descend", (&[name], wrong), outcome, is_kept)?;
+        hold_refusal(found, "a bound layer's backward", (&[name], wrong), outcome, is_kept)?;
     }
     if wrong.is_of_layout() {
         return Ok(());

@@ -10,7 +10,7 @@ use super::Probe;
 use super::operation::exact;
 use crate::error::Result;
 use crate::layer::{Activation, Engine};
-use crate::network::loss;
+use crate::model::loss;
 use crate::scalar::Scalar;
 use crate::verify::cases::{Shape, Table};
 use crate::verify::compare::Comparison;

@@ -182,6 +182,7 @@ const ALL: &[Check] = checks! {
     "state_many_calls", State, calls::many, "one layer called hundreds of times over changing data is right every time";
     "state_equal_layers", State, calls::equal_layers, "layers of the same shape on one engine share nothing";
     "state_plan_order", State, calls::plan_order, "layers do not depend on what else was planned, before or after, smaller or larger";
+    "state_fewer_examples", State, calls::fewer, "a layer takes as many examples as it was planned for, half, one, none: exact";
     "state_same_buffers", State, calls::same_buffers, "other contents in the same memory give other results, one element or all";
     "state_other_threads", State, engine::other_threads, "a layer may be planned, called and dropped by different threads";
     "state_nested", State, engine::nested, "plan, bind and run work inside the run of the same engine";

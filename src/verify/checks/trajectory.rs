@@ -2,16 +2,18 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 use ndarray::Array2;
 
 use super::Probe;
 use crate::data::{PictureSet, Split};
 use crate::error::Result;
-use crate::layer::{Descent, Engine};
-use crate::network::{Architecture, Init, NumpyRandom, Parameters, in_run};
+use crate::layer::{Activation, Engine, Training};
+use crate::model::{Architecture, Init, NumpyRandom, Parameters};
+use crate::network::in_run;
 use crate::scalar::{Scalar, ScalarKind};
-use crate::train::{Composed, Trainer, train};
+use crate::train::{train, trainer};
 use crate::verify::cases::Depth;
 use crate::verify::compare::Comparison;
 use crate::verify::reference::{Bounded, Reference, exact_layers};
@@ -23,43 +25,60 @@ const EXAMPLES: usize = 29;
 const RATE: f64 = 0.125;
 const STEPS: usize = 100;
 
+/// Activations of the layers below the last: the notebook's, and others.
+const INSIDE: [[Activation; 2]; 2] =
+    [[Activation::Relu, Activation::Relu], [Activation::Sigmoid, Activation::Identity]];
+
 /// Parameters after 1 step, costs at steps 1, 10 and 100 (and all between), answers at the end.
 pub(super) fn small<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let engine = probe.open()?;
     probe.each_seed(|seed| {
         let mut found = Comparison::default();
-        let mut random = NumpyRandom::new(seed);
-        let x = Array2::from_shape_simple_fn((DIMS[0], EXAMPLES), || T::of(random.normal()));
-        let y = Array2::from_shape_simple_fn((1, EXAMPLES), || T::of(f64::from(u8::from(random.normal() > 0.0))));
-        let architecture = Architecture::new(&DIMS)?;
-        let start = Parameters::<T>::initialized(&architecture, Init::He, seed);
-        let mut trainer = Composed::new(&engine, &start, x.to_shared(), y.view(), Descent::plain(T::of(RATE)))?;
-
-        let reference = Reference::of::<T>(Growth::Statistical);
-        let wide = |matrix: &Array2<T>| matrix.mapv(Scalar::widen);
-        let (wide_x, wide_y) = (Bounded::exact(wide(&x)), wide(&y));
-        let mut layers = exact_layers(&start);
-        for step in 1..=STEPS {
-            let cost = in_run(engine.as_ref(), || trainer.step())?;
-            let (expected, _) = reference.step(&wide_x, &wide_y, &mut layers, RATE);
-            hold_cost::<T>(&mut found, step, cost, expected);
-            if step == 1 {
-                let parameters = trainer.export()?;
-                for (index, (w, b)) in layers.iter().enumerate() {
-                    let got = parameters.layer(index);
-                    found.bounded(&format!("W{} after a step", index + 1), &got.w.to_owned(), w);
-                    found.bounded(&format!("b{} after a step", index + 1), &got.b.to_owned(), b);
-                }
-            }
-            // Bounds carried over many steps grow without limit: each step starts from exact parameters, and the costs have
-            // a tolerance of their own.
-            for bounded in layers.iter_mut().flat_map(|(w, b)| [w, b]) {
-                bounded.error.fill(0.0);
-            }
+        for [first, second] in INSIDE {
+            let architecture = Architecture::new(&DIMS)?.with_activations(&[first, second, Activation::Sigmoid])?;
+            hold_run(&engine, architecture, seed, &mut found)?;
         }
-        hold_answers(&mut found, engine.as_ref(), &trainer.export()?, &x, &reference.model_forward(&wide_x, &layers))?;
         Ok(found)
     })
+}
+
+fn hold_run<T: Scalar>(
+    engine: &Arc<dyn Engine<T>>,
+    architecture: Architecture,
+    seed: u32,
+    found: &mut Comparison,
+) -> Result<()> {
+    let mut random = NumpyRandom::new(seed);
+    let x = Array2::from_shape_simple_fn((DIMS[0], EXAMPLES), || T::of(random.normal()));
+    let y = Array2::from_shape_simple_fn((1, EXAMPLES), || T::of(f64::from(u8::from(random.normal() > 0.0))));
+    let start = Parameters::<T>::initialized(&architecture, Init::He, seed);
+    let mut layers = exact_layers(&start);
+    let mut trainer = trainer(engine, &Training::plain(start, x.to_shared(), y.to_shared(), T::of(RATE)))?;
+
+    let reference = Reference::of::<T>(Growth::Statistical);
+    let wide = |matrix: &Array2<T>| matrix.mapv(Scalar::widen);
+    let (wide_x, wide_y) = (Bounded::exact(wide(&x)), wide(&y));
+    let activations = architecture.activations();
+    for step in 1..=STEPS {
+        let cost = in_run(engine.as_ref(), || trainer.step())?;
+        let (expected, _) = reference.step((&wide_x, &wide_y), &mut layers, activations, RATE);
+        hold_cost::<T>(found, step, cost, expected);
+        if step == 1 {
+            let parameters = trainer.export()?;
+            for (index, (w, b)) in layers.iter().enumerate() {
+                let got = parameters.layer(index);
+                found.bounded(&format!("W{} after a step", index + 1), &got.w.to_owned(), w);
+                found.bounded(&format!("b{} after a step", index + 1), &got.b.to_owned(), b);
+            }
+        }
+        // Bounds carried over many steps grow without limit: each step starts from exact parameters, and the costs have
+        // a tolerance of their own.
+        for bounded in layers.iter_mut().flat_map(|(w, b)| [w, b]) {
+            bounded.error.fill(0.0);
+        }
+    }
+    let expected = reference.model_forward(&wide_x, &layers, activations);
+    hold_answers(found, engine.as_ref(), &trainer.export()?, &x, &expected)
 }
 
 /// The cost of step `step` (from 1). An `f32` trajectory is held to the first steps only.
@@ -122,9 +141,9 @@ pub(super) fn cat<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
             let expected = curves[workload.name.as_str()]["costs"].as_array().map(Vec::as_slice).unwrap_or_default();
             let steps = if T::KIND == ScalarKind::F64 { expected.len() } else { TRAJECTORY_F32_STEPS };
             let start = Parameters::<T>::initialized(&workload.architecture, workload.init, SEED);
-            let descent = Descent::plain(T::of(LEARNING_RATE));
-            let mut trainer = Composed::new(&engine, &start, pictures.x(), pictures.y().view(), descent)?;
-            let costs = train(engine.as_ref(), &mut trainer, steps, &mut |_, _| ControlFlow::Continue(()))?;
+            let training = Training::plain(start, pictures.x(), pictures.y().into_shared(), T::of(LEARNING_RATE));
+            let mut trainer = trainer(&engine, &training)?;
+            let costs = train(engine.as_ref(), trainer.as_mut(), steps, &mut |_, _| ControlFlow::Continue(()))?;
             for (step, (cost, expected)) in costs.into_iter().zip(expected).enumerate() {
                 hold_cost::<T>(&mut found, step + 1, cost, expected.as_f64().unwrap_or(f64::NAN));
             }

@@ -1,6 +1,7 @@
 //! The backend, engine and bound layer around the faulty layer, with the bugs of their level.
 
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,8 +13,9 @@ use super::layer::{FaultyLayer, Shared};
 use super::process;
 use crate::error::{Error, Result};
 use crate::layer::{
-    Backend, BoundLayer, Descent, Determinism, Engine, Layer, LayerSpec, Params, PlannedBound, Profile, Upstream,
+    Backend, BoundLayer, Descent, Determinism, Engine, Grads, Layer, LayerSpec, Params, PlannedBound, Profile, Upstream,
 };
+use crate::model::{State, UpdateRule};
 use crate::scalar::Scalar;
 
 /// A backend with one seeded bug.
@@ -121,50 +123,70 @@ struct FaultyBound<T: Scalar> {
     bug: Bug,
     has_stepped: bool,
     /// A step that comes before the next forward pass.
-    pending: Option<Step<T>>,
-    /// The last step.
-    last: Option<Step<T>>,
+    pending: Option<(Pass<T>, Descent<T>)>,
+    /// The last backward pass, and the step along it.
+    last: Option<(Pass<T>, Option<Descent<T>>)>,
     /// W and b before the last step, until a forward pass has seen it.
     before: Option<(Array2<T>, Array2<T>)>,
 }
 
-/// Z, the upstream gradient and whether it is dA, scale and descent.
-type Step<T> = (Array2<T>, (Array2<T>, bool), T, Descent<T>);
+/// A backward pass: columns, Z, the upstream gradient and whether it is dA, scale.
+type Pass<T> = (Range<usize>, Array2<T>, (Array2<T>, bool), T);
+
+impl<T: Scalar> FaultyBound<T> {
+    fn columns(&self, columns: Range<usize>) -> Range<usize> {
+        if self.bug == Bug::BoundColumns { 0..columns.len() } else { columns }
+    }
+}
 
 impl<T: Scalar> BoundLayer<T> for FaultyBound<T> {
-    fn forward(&mut self, z: ArrayViewMut2<'_, T>, a: ArrayViewMut2<'_, T>) -> Result<()> {
+    fn forward(&mut self, columns: Range<usize>, z: ArrayViewMut2<'_, T>, a: ArrayViewMut2<'_, T>) -> Result<()> {
         self.before = None;
-        if let Some((z, (upstream, is_da), scale, descent)) = self.pending.take() {
+        if let Some(((columns, z, (upstream, is_da), scale), mut descent)) = self.pending.take() {
             let upstream = if is_da { Upstream::Da(upstream.view()) } else { Upstream::Dz(upstream.view()) };
-            self.inner.descend(z.view(), upstream, scale, descent)?;
+            self.inner.backward(columns, z.view(), upstream, scale)?;
+            self.inner.update(&mut descent)?;
         }
-        self.inner.forward(z, a)
+        let columns = self.columns(columns);
+        self.inner.forward(columns, z, a)
     }
 
-    fn descend(
+    fn backward(
         &mut self,
+        columns: Range<usize>,
         z: ArrayView2<'_, T>,
         upstream: Upstream<'_, T>,
         scale: T,
-        descent: Descent<T>,
     ) -> Result<()> {
-        self.has_stepped = true;
         let scale = if self.bug == Bug::BoundScale { T::one() } else { scale };
-        let descent = if self.bug == Bug::DecayIgnored { Descent::plain(descent.rate) } else { descent };
-        match self.bug {
-            Bug::ImportPending => {
-                let upstream = (upstream.view().to_owned(), matches!(upstream, Upstream::Da(_)));
-                self.last = Some((z.to_owned(), upstream, scale, descent));
-            }
-            Bug::ExportPending => {
-                let LayerSpec { outputs, inputs, .. } = self.spec;
-                let (mut w, mut b) = (Array2::zeros((outputs, inputs)), Array2::zeros((outputs, 1)));
-                self.inner.export(w.view_mut(), b.view_mut())?;
-                self.before = Some((w, b));
-            }
-            _ => {}
+        let columns = self.columns(columns);
+        if self.bug == Bug::ImportPending {
+            let upstream = (upstream.view().to_owned(), matches!(upstream, Upstream::Da(_)));
+            self.last = Some(((columns.clone(), z.to_owned(), upstream, scale), None));
         }
-        self.inner.descend(z, upstream, scale, descent)
+        self.inner.backward(columns, z, upstream, scale)
+    }
+
+    fn gradients(&mut self) -> Option<Grads<'_, T>> {
+        self.inner.gradients()
+    }
+
+    fn update(&mut self, rule: &mut dyn UpdateRule<T>) -> Result<()> {
+        self.has_stepped = true;
+        let descent = rule.as_descent();
+        if let (Some((_, step)), Some(descent)) = (&mut self.last, descent) {
+            *step = Some(descent);
+        }
+        if self.bug == Bug::ExportPending {
+            let LayerSpec { outputs, inputs, .. } = self.spec;
+            let (mut w, mut b) = (Array2::zeros((outputs, inputs)), Array2::zeros((outputs, 1)));
+            self.inner.export(w.view_mut(), b.view_mut())?;
+            self.before = Some((w, b));
+        }
+        match (self.bug, descent) {
+            (Bug::DecayIgnored, Some(descent)) => self.inner.update(&mut Descent::plain(descent.rate)),
+            _ => self.inner.update(rule),
+        }
     }
 
     fn export(&self, mut w: ArrayViewMut2<'_, T>, mut b: ArrayViewMut2<'_, T>) -> Result<()> {
@@ -177,8 +199,16 @@ impl<T: Scalar> BoundLayer<T> for FaultyBound<T> {
     }
 
     fn import(&mut self, params: Params<'_, T>) -> Result<()> {
-        self.pending = self.last.take();
+        self.pending = self.last.take().and_then(|(pass, descent)| Some((pass, descent?)));
         self.before = None;
         if self.bug == Bug::BoundImport && self.has_stepped { Ok(()) } else { self.inner.import(params) }
+    }
+
+    fn save(&self, state: &mut State<T>) -> Result<()> {
+        self.inner.save(state)
+    }
+
+    fn restore(&mut self, state: &State<T>) -> Result<()> {
+        self.inner.restore(state)
     }
 }

@@ -90,6 +90,8 @@ bugs! {
     OrderByProcess, "order_by_process", Kernel, ["determinism_processes"], "a sum starts at a place that the number of the process decides";
     SharedPacking, "packed_in_one_buffer", Kernel, ["determinism_concurrent"], "transposed operands of all callers are packed into one buffer, and used a moment later";
     LastStride, "scratch_strided_by_the_last_plan", Engine, ["state_plan_order"], "rows of dZ are as far apart as the layer that was planned last needs it";
+    PlannedStride, "scratch_strided_by_the_plan", Layer, ["state_fewer_examples"], "rows of dZ are as far apart as the layer was planned for, in calls with fewer examples too";
+    BoundColumns, "bound_columns_ignored", Engine, ["t3_bound_layer"], "the bound layer computes on the first columns of X, whichever were asked for";
     LostAtError, "scratch_lost_at_an_error", Layer, ["state_after_error"], "a layer that has refused a call adds no b any more";
     DwUnchecked, "shape_of_dw_unchecked", Layer, ["state_refusals"], "a dW of the wrong shape is taken, and left as it is";
     Allocates, "allocates_more_than_declared", Kernel, ["memory_allocations"], "declares that a product allocates nothing, and it does";

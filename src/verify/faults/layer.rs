@@ -336,7 +336,11 @@ impl<T: Scalar> Layer<T> for FaultyLayer<T> {
             let below = if self.spec.inputs > 0 { a_prev[(i % self.spec.inputs, j)] } else { T::zero() };
             self.pull_back(z[(i, j)], upstream, below)
         });
-        let dz = if bug == Bug::LastStride { strided(&dz, self.last_planned().batch) } else { dz };
+        let dz = match bug {
+            Bug::LastStride => strided(&dz, self.last_planned().batch),
+            Bug::PlannedStride => strided(&dz, self.spec.batch),
+            _ => dz,
+        };
         let of_dw = match bug {
             Bug::ScaleMissing => T::one(),
             Bug::ScaleTwice => scale * scale,

@@ -1,9 +1,77 @@
-//! The cross-entropy cost (notebook equation 7) and its gradients. Everything is summed in `f64`, whatever the scalar.
+//! What training makes small: the loss as data, and cross-entropy (notebook equation 7) with its gradients. Everything is summed in `f64`,
+//! whatever the scalar.
+
+use std::fmt;
 
 use ndarray::{ArrayView2, ArrayViewMut2, Zip};
 
+use super::{Activation, Architecture, Upstream};
 use crate::error::{Error, Result};
 use crate::scalar::Scalar;
+
+/// A loss. Its cost is the mean over examples; its gradients carry no 1/m.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Loss {
+    /// Cross-entropy of a sigmoid's probabilities; the notebook's.
+    #[default]
+    CrossEntropy,
+}
+
+impl Loss {
+    /// Whether a network can be trained with it.
+    ///
+    /// # Errors
+    /// [`Error::Architecture`] where its last activation does not go with this loss.
+    pub fn expect(self, architecture: &Architecture) -> Result<()> {
+        match (self, architecture.activations().last()) {
+            (Loss::CrossEntropy, Some(Activation::Sigmoid)) => Ok(()),
+            (Loss::CrossEntropy, _) => Err(Error::Architecture {
+                found: architecture.to_string(),
+                problem: "cross-entropy is for probabilities: the last activation must be sigmoid".into(),
+            }),
+        }
+    }
+
+    /// The cost of the last layer's Z against Y, both (nL, m).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where Y is shaped otherwise.
+    pub fn cost<T: Scalar>(self, z: ArrayView2<'_, T>, y: ArrayView2<'_, T>) -> Result<f64> {
+        match self {
+            Loss::CrossEntropy => cost_from_z(z, y),
+        }
+    }
+
+    /// Writes the gradient that training starts from, (nL, m); [`upstream`](Self::upstream) says of what it is one.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where the three are not shaped alike.
+    pub fn gradient<T: Scalar>(
+        self,
+        a: ArrayView2<'_, T>,
+        y: ArrayView2<'_, T>,
+        gradient: ArrayViewMut2<'_, T>,
+    ) -> Result<()> {
+        match self {
+            Loss::CrossEntropy => output_gradient(a, y, gradient),
+        }
+    }
+
+    /// That gradient as the last layer takes it.
+    pub fn upstream<T>(self, gradient: ArrayView2<'_, T>) -> Upstream<'_, T> {
+        match self {
+            Loss::CrossEntropy => Upstream::Dz(gradient),
+        }
+    }
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Loss::CrossEntropy => "cross-entropy",
+        })
+    }
+}
 
 /// The cost from the last layer's Z, (n, m): the mean over examples of `y softplus(-z) + (1 - y) softplus(z)`.
 ///

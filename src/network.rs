@@ -1,38 +1,33 @@
-//! A network: parameters, gradients and activations in arenas, and its planned layers. Training loops are in
-//! [`train`](crate::train), data in [`data`](crate::data).
-
-mod architecture;
-mod init;
-pub mod loss;
-mod parameters;
+//! A network on an engine: parameters, gradients and activations in arenas, and its planned layers. What a network is as data is in
+//! [`model`](crate::model), training loops are in [`train`](crate::train), pictures in [`data`](crate::data).
 
 use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
-pub use architecture::Architecture;
-pub use init::{Init, NumpyRandom};
-pub use parameters::{Gradients, Parameters};
-
 use crate::error::{Error, Result};
-use crate::layer::{Descent, Engine, Layer, Upstream};
+use crate::layer::{Engine, Layer, Upstream};
+use crate::model::{Architecture, Gradients, Init, Loss, Parameters, UpdateRule, view, view_mut};
 use crate::scalar::Scalar;
-use parameters::{view, view_mut};
 
-/// A `[LINEAR -> RELU] * (L-1) -> LINEAR -> SIGMOID` network on an engine.
+/// A network on an engine.
 ///
-/// It is planned for the batch size of the last call; a call with another batch plans anew. Between such calls nothing is
-/// allocated (by the network; backends declare what they need).
+/// It is planned for the largest batch so far. A call with no more examples than that allocates nothing (the network; backends declare
+/// what they need).
 pub struct Network<T: Scalar> {
     engine: Arc<dyn Engine<T>>,
     parameters: Parameters<T>,
     gradients: Gradients<T>,
+    loss: Loss,
     plan: Plan<T>,
 }
 
 /// What depends on the batch: planned layers, and the arenas that they write to.
 struct Plan<T: Scalar> {
+    /// The most examples of a call.
     batch: usize,
+    /// Those of the last one.
+    examples: usize,
     layers: Vec<Box<dyn Layer<T>>>,
     /// Z1, A1, Z2, A2, ..., each (n, m).
     activations: Vec<T>,
@@ -56,7 +51,13 @@ impl<T: Scalar> Network<T> {
     pub fn with_parameters(engine: &Arc<dyn Engine<T>>, parameters: Parameters<T>) -> Result<Self> {
         let plan = Plan::new(engine.as_ref(), parameters.architecture(), 0)?;
         let gradients = Parameters::zeros(parameters.architecture());
-        Ok(Network { engine: Arc::clone(engine), parameters, gradients, plan })
+        Ok(Network { engine: Arc::clone(engine), parameters, gradients, loss: Loss::default(), plan })
+    }
+
+    /// The same with another loss than cross-entropy.
+    #[must_use]
+    pub fn with_loss(self, loss: Loss) -> Self {
+        Network { loss, ..self }
     }
 
     /// The sizes of the layers.
@@ -84,13 +85,18 @@ impl<T: Scalar> Network<T> {
         &self.gradients
     }
 
-    /// Plans for m examples, unless that is the plan already. Other calls do this by themselves; call it to have the
+    /// The same, to be changed before the [`update`](Self::update): clipped, summed over machines.
+    pub fn gradients_mut(&mut self) -> &mut Gradients<T> {
+        &mut self.gradients
+    }
+
+    /// Plans for up to m examples, unless the plan is for as many already. Other calls do this by themselves; call it to have the
     /// allocations behind you.
     ///
     /// # Errors
     /// Where the engine cannot do such layers.
     pub fn plan(&mut self, batch: usize) -> Result<()> {
-        if self.plan.batch != batch {
+        if self.plan.batch < batch {
             self.plan = Plan::new(self.engine.as_ref(), self.parameters.architecture(), batch)?;
         }
         Ok(())
@@ -102,10 +108,11 @@ impl<T: Scalar> Network<T> {
     /// [`Error::Shape`] or [`Error::Layout`] where X does not fit.
     pub fn forward(&mut self, x: ArrayView2<'_, T>) -> Result<ArrayView2<'_, T>> {
         self.plan(x.ncols())?;
+        self.plan.examples = x.ncols();
         let mut below: &mut [T] = &mut [];
         let mut rest = self.plan.activations.as_mut_slice();
         for (index, layer) in self.plan.layers.iter_mut().enumerate() {
-            let spec = self.parameters.architecture().layer(index, self.plan.batch);
+            let spec = self.parameters.architecture().layer(index, self.plan.examples);
             let size = spec.outputs * spec.batch;
             let (z, above) = rest.split_at_mut(size);
             let (a, above) = above.split_at_mut(size);
@@ -135,9 +142,10 @@ impl<T: Scalar> Network<T> {
     /// The cost of the last forward pass against Y (nL, m), computed stably from Z.
     ///
     /// # Errors
-    /// [`Error::Shape`] where Y does not fit.
+    /// [`Error::Shape`] where Y does not fit, [`Error::Architecture`] where the loss is not for such a network.
     pub fn cost(&self, y: ArrayView2<'_, T>) -> Result<f64> {
-        loss::cost_from_z(self.linear(self.architecture().layers() - 1), y)
+        self.loss.expect(self.architecture())?;
+        self.loss.cost(self.linear(self.architecture().layers() - 1), y)
     }
 
     /// The gradients of the mean cost for the last forward pass on the same `x`, starting from dZ = A - Y.
@@ -145,23 +153,26 @@ impl<T: Scalar> Network<T> {
     /// `dx` is the gradient of X, (n0, m), without the 1/m (the notebook's convention); leave it out where nobody needs it.
     ///
     /// # Errors
-    /// [`Error::Shape`] or [`Error::Layout`] where an argument does not fit the last forward pass.
+    /// [`Error::Shape`] or [`Error::Layout`] where an argument does not fit the last forward pass, [`Error::Architecture`] where the loss is not
+    /// for such a network.
     pub fn backward(
         &mut self,
         x: ArrayView2<'_, T>,
         y: ArrayView2<'_, T>,
         dx: Option<ArrayViewMut2<'_, T>>,
     ) -> Result<()> {
-        let Network { parameters, gradients, plan, .. } = self;
-        plan.backward(parameters, gradients, x, y, dx)
+        self.loss.expect(self.architecture())?;
+        let Network { parameters, gradients, plan, loss, .. } = self;
+        plan.backward(parameters, gradients, *loss, (x, y), dx)
     }
 
-    /// One step of gradient descent along the gradients of the last [`backward`](Self::backward).
+    /// New parameters from the gradients of the last [`backward`](Self::backward). Layer 0 is layer `first` of the network that the rule
+    /// counts in.
     ///
     /// # Errors
     /// None in practice: the gradients are this network's own.
-    pub fn descend(&mut self, descent: Descent<T>) -> Result<()> {
-        self.parameters.descend(&self.gradients, descent)
+    pub fn update(&mut self, first: usize, rule: &mut dyn UpdateRule<T>) -> Result<()> {
+        self.parameters.update(&self.gradients, first, rule)
     }
 
     /// The probability of class 1, (nL, m), for X (n0, m).
@@ -199,14 +210,20 @@ impl<T: Scalar> Plan<T> {
                 expected: "so many that the activations fit into memory",
             }
         })?;
-        Ok(Plan { batch, layers, activations: vec![T::zero(); 2 * size], upstream: vec![T::zero(); size] })
+        Ok(Plan {
+            batch,
+            examples: batch,
+            layers,
+            activations: vec![T::zero(); 2 * size],
+            upstream: vec![T::zero(); size],
+        })
     }
 
     /// Z and A of a layer.
     fn z_and_a(&self, architecture: &Architecture, index: usize) -> (ArrayView2<'_, T>, ArrayView2<'_, T>) {
         let units_below: usize = architecture.dims()[1..=index].iter().sum();
-        let dim = (architecture.dims()[index + 1], self.batch);
-        let (start, size) = (2 * units_below * self.batch, dim.0 * dim.1);
+        let dim = (architecture.dims()[index + 1], self.examples);
+        let (start, size) = (2 * units_below * self.examples, dim.0 * dim.1);
         let (z, a) = self.activations[start..start + 2 * size].split_at(size);
         (view(dim, z), view(dim, a))
     }
@@ -215,26 +232,27 @@ impl<T: Scalar> Plan<T> {
         &mut self,
         parameters: &Parameters<T>,
         gradients: &mut Gradients<T>,
-        x: ArrayView2<'_, T>,
-        y: ArrayView2<'_, T>,
+        loss: Loss,
+        (x, y): (ArrayView2<'_, T>, ArrayView2<'_, T>),
         mut dx: Option<ArrayViewMut2<'_, T>>,
     ) -> Result<()> {
         let architecture = parameters.architecture();
         // No examples have zero gradients, not 0 times infinity.
-        let scale = T::one() / T::of(self.batch.max(1) as f64);
+        let scale = T::one() / T::of(self.examples.max(1) as f64);
         // Taken out so that the layers and the activations can be borrowed beside it; put back below, also on an error.
         let mut arena = std::mem::take(&mut self.upstream);
         let mut layers = std::mem::take(&mut self.layers);
         let outcome = (|| {
-            let mut rest = arena.as_mut_slice();
+            let units: usize = architecture.dims()[1..].iter().sum();
+            let mut rest = &mut arena[..units * self.examples];
             for index in (0..layers.len()).rev() {
-                let spec = architecture.layer(index, self.batch);
+                let spec = architecture.layer(index, self.examples);
                 let dim = (spec.outputs, spec.batch);
                 let (z, a) = self.z_and_a(architecture, index);
                 let (below, this) = rest.split_at_mut(rest.len() - dim.0 * dim.1);
                 let upstream = if index + 1 == layers.len() {
-                    loss::output_gradient(a, y, view_mut(dim, this))?;
-                    Upstream::Dz(view(dim, this))
+                    loss.gradient(a, y, view_mut(dim, this))?;
+                    loss.upstream(view(dim, this))
                 } else {
                     Upstream::Da(view(dim, this))
                 };

@@ -2,10 +2,9 @@
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
-use super::Architecture;
 use super::init::{Init, NumpyRandom};
+use super::{Architecture, Grads, Params, State, UpdateRule};
 use crate::error::{Error, Result};
-use crate::layer::{Descent, Grads, Params};
 use crate::scalar::Scalar;
 
 /// W1, b1, ..., WL, bL of a network, one behind the other in a single allocation, each row-major.
@@ -102,16 +101,36 @@ impl<T: Scalar> Parameters<T> {
         Grads { dw, db }
     }
 
-    /// `update_parameters`: one step of gradient descent on every layer (notebook equations 16 and 17).
+    /// Part of a step: new parameters of all layers from their gradients (the notebook's `update_parameters`). Layer 0 is layer `first` of
+    /// the network that the rule counts in.
     ///
     /// # Errors
     /// [`Error::Mismatch`] where the gradients are of another architecture.
-    pub fn descend(&mut self, gradients: &Gradients<T>, descent: Descent<T>) -> Result<()> {
+    pub fn update(&mut self, gradients: &Gradients<T>, first: usize, rule: &mut dyn UpdateRule<T>) -> Result<()> {
         self.expect_architecture(&gradients.architecture)?;
         for index in 0..self.architecture.layers() {
             let grads = gradients.layer(index);
             let (w, b) = self.layer_mut(index);
-            descent.apply(w, b, grads.w, grads.b);
+            rule.update(first + index, w, b, grads.w, grads.b);
+        }
+        Ok(())
+    }
+
+    /// Adds them to a state, layer 0 as layer `first`.
+    pub fn save(&self, first: usize, state: &mut State<T>) {
+        for index in 0..self.architecture.layers() {
+            state.put_layer(first + index, self.layer(index));
+        }
+    }
+
+    /// Takes them over from a state, layer 0 from layer `first`.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] where they are not in it.
+    pub fn restore(&mut self, first: usize, state: &State<T>) -> Result<()> {
+        for index in 0..self.architecture.layers() {
+            let (w, b) = self.layer_mut(index);
+            state.copy_layer(first + index, w, b)?;
         }
         Ok(())
     }

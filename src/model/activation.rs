@@ -1,6 +1,7 @@
 //! The activation functions and their derivatives, element by element. No matrices here.
 
 use std::fmt;
+use std::str::FromStr;
 
 use crate::scalar::Scalar;
 
@@ -17,6 +18,11 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// The notebook's activation of layer `index` (from 0) of so many: ReLU inside, sigmoid at the end.
+    pub fn in_notebook(index: usize, layers: usize) -> Self {
+        if index + 1 == layers { Activation::Sigmoid } else { Activation::Relu }
+    }
+
     /// g(z).
     #[inline]
     pub fn apply<T: Scalar>(self, z: T) -> T {
@@ -81,6 +87,20 @@ impl fmt::Display for Activation {
             Activation::Relu => "relu",
             Activation::Sigmoid => "sigmoid",
         })
+    }
+}
+
+impl FromStr for Activation {
+    type Err = ();
+
+    /// Parses what `Display` writes.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "identity" => Ok(Activation::Identity),
+            "relu" => Ok(Activation::Relu),
+            "sigmoid" => Ok(Activation::Sigmoid),
+            _ => Err(()),
+        }
     }
 }
 
