@@ -1,5 +1,5 @@
 //! What the layer trait costs: the first layer of `l-layer` on the `openblas` backend against the bare calls that it stands for, in
-//! f64 on one thread: `overhead/openblas/l-layer-f64-1t`. At most 3% apart is the aim; time is never asserted.
+//! f64 on one thread: `overhead/openblas/l-layer-f64-1`. At most 3% apart is the aim; time is never asserted.
 //!
 //! Both sides take turns within one run, on the same memory, and swap who goes first, so that the machine's noise hits both
 //! alike; the ratio is taken pair by pair. Outputs are compared before anything is timed. Criterion drives the pairs (filter,
@@ -28,7 +28,7 @@ const BAR: f64 = 0.03;
 fn main() -> ExitCode {
     let mut criterion = common::criterion(10, 15);
     let mut group = common::group(&mut criterion, "overhead");
-    let outcome = common::bench(&mut group, "openblas", "l-layer-f64-1t", Duel::new, |duel, iterations| {
+    let outcome = common::bench(&mut group, "openblas", "l-layer-f64-1", Duel::new, |duel, iterations| {
         (0..iterations).try_fold(Duration::ZERO, |total, _| Ok(total + duel.pair()?))
     });
     group.finish();

@@ -29,6 +29,7 @@
 //! | [`model`] | a network as data: sizes, activations, loss, parameters, update rules, what is saved of a run |
 //! | [`child`] | how a process that may crash, hang or babble is started, talked to, limited and ended |
 //! | [`machine`] | what this computer is and can do at most: facts, measured peak and bandwidth |
+//! | [`simd`] | instruction sets, vectors, and code that is compiled for each |
 //! | [`scalar`], [`error`], [`Counting`], `text`, `files`, `panics` | `f32`/`f64`; the one error type; an allocator that counts; foreign text: escaped, quoted, and where it is wrong; temporary files that go however the program ends; locks and words of what panicked |
 //!
 //! # Which way to read
@@ -57,6 +58,7 @@ mod panics;
 pub mod remote;
 pub mod report;
 pub mod scalar;
+pub mod simd;
 pub mod store;
 mod text;
 pub mod train;

@@ -119,7 +119,12 @@ fn whole_curve(sets: &Sets, backend: &str, workload: &Workload) -> Vec<Leg> {
         Leg { begin, start, end: trainer.export().expect("parameters") }
     });
     assert_eq!(at, STEPS);
-    assert_eq!(correct(sets, &engine, trainer.as_ref()), numpys(workload).1, "{backend} {}: right answers", workload.name);
+    assert_eq!(
+        correct(sets, &engine, trainer.as_ref()),
+        numpys(workload).1,
+        "{backend} {}: right answers",
+        workload.name
+    );
     legs.into()
 }
 
@@ -141,7 +146,12 @@ fn follows(sets: &Sets, backend: &str, workload: &Workload, legs: &[Leg]) {
         let name = &workload.name;
         assert!(distance <= limit, "{backend} {name} from {begin}: the parameters are {distance:.1e} apart");
     }
-    assert_eq!(correct(sets, &engine, trainer.as_ref()), numpys(workload).1, "{backend} {}: right answers", workload.name);
+    assert_eq!(
+        correct(sets, &engine, trainer.as_ref()),
+        numpys(workload).1,
+        "{backend} {}: right answers",
+        workload.name
+    );
 }
 
 fn every_backend_follows_numpy(model: &str) {

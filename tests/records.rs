@@ -6,9 +6,10 @@ use std::path::Path;
 
 use common::records::{cell, limits, lines, machine, read, record, run};
 use layerbench::compare::Results;
+use layerbench::layer::FirstLayer;
 use layerbench::machine::{Facts, Isa, Pages, Peak, Point, Roofline};
+use layerbench::measure::journal;
 use layerbench::measure::record::{Child, Machine, Record, RunId};
-use layerbench::measure::{FirstLayer, journal};
 use layerbench::report;
 use layerbench::{Error, ScalarKind};
 use proptest::prelude::*;

@@ -105,7 +105,7 @@ impl Cells {
             // An element is a floating-point operation: criterion's Gelem/s are GFLOP/s.
             group.throughput(Throughput::Elements(iteration.flops(&workload)));
             for &threads in &counts {
-                let cell = format!("{}-{}-{threads}t", workload.name, T::KIND);
+                let cell = format!("{}-{}-{threads}", workload.name, T::KIND);
                 let open = || self.open::<T>(entry, &workload, iteration.phase, threads);
                 let outcome = common::bench(group, entry.name(), &cell, open, |job, iterations| {
                     Ok(iteration.time(job, iterations)?)

@@ -4,16 +4,20 @@ use std::num::NonZeroUsize;
 
 use super::noise::{Kind, widened};
 use super::{Results, per_pass, same_rounds};
+use crate::layer::FirstLayer;
+use crate::measure::contender_name;
 use crate::measure::record::CellRecord;
 use crate::measure::statistics::{geometric_mean, median, quantile};
 use crate::model::NumpyRandom;
 use crate::workload::Phase;
 
-/// A backend at a thread count.
+/// A backend at a thread count, with a way of the first layer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Contender {
     /// The backend's name.
     pub backend: String,
+    /// How its first layer computes and updates.
+    pub first_layer: FirstLayer,
     /// The number of threads.
     pub threads: NonZeroUsize,
     /// What computed, as its engine said.
@@ -136,13 +140,19 @@ impl Contender {
     fn of(record: &CellRecord) -> Self {
         Contender {
             backend: record.cell.backend.clone(),
+            first_layer: record.cell.first_layer,
             threads: record.cell.threads,
             library: record.measured().map_or(String::new(), |measured| measured.library.description.clone()),
         }
     }
 
     fn is_same(&self, other: &Contender) -> bool {
-        self.backend == other.backend && self.threads == other.threads
+        self.backend == other.backend && self.first_layer == other.first_layer && self.threads == other.threads
+    }
+
+    /// As in a cell's id: `openblas`, `openblas+fused`.
+    pub fn name(&self) -> String {
+        contender_name(&self.backend, self.first_layer)
     }
 }
 

@@ -96,9 +96,11 @@ mod tests {
     use std::num::NonZeroUsize;
 
     use super::*;
-    use crate::machine::{Facts, Isa, Pages, Peak, Point, Roofline};
+    use crate::layer::FirstLayer;
+    use crate::machine::{Facts, Pages, Peak, Point, Roofline};
+    use crate::measure::Cell;
     use crate::measure::record::{Child, Library, Outcome, RunId, Tool};
-    use crate::measure::{Cell, FirstLayer};
+    use crate::simd::Isa;
     use crate::workload::{Phase, Workload};
 
     /// A pass takes a microsecond.

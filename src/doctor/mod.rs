@@ -192,7 +192,8 @@ fn hdf5() -> Option<Hdf5> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::{Isa, Peak};
+    use crate::machine::Peak;
+    use crate::simd::Isa;
 
     #[test]
     fn a_peak_that_does_not_grow_with_the_threads_is_told() {

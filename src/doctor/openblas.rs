@@ -9,7 +9,7 @@ use super::probe::Answer;
 use super::{Blas, OwnChoice, Status, ThreadsUsed, Trial, Trials, Warning};
 use crate::backend::openblas::{self, ThreadModel};
 use crate::child::{Child, Failure};
-use crate::machine::instruction_sets;
+use crate::simd::instruction_sets;
 
 const CORETYPE: &str = "OPENBLAS_CORETYPE";
 const L2_SIZE: &str = "OPENBLAS_L2_SIZE";

@@ -74,7 +74,8 @@ fn expect(what: &'static str, expected: String, found: String) -> Result<()> {
 }
 
 /// A way of the first layer, which is bound to its constant X.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum FirstLayer {
     /// As any other layer: forward, backward, update.
     #[default]

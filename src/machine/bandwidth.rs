@@ -3,7 +3,7 @@
 //! Integers, since their sum is the same in any order: the widest loads may be used, and the result proves that every word was read.
 
 use super::buffer::Line;
-use super::isa::Isa;
+use crate::simd::Isa;
 
 /// The sum of the words of the first `lines` lines of a buffer whose words are their own indices, modulo 2^64.
 #[cfg(test)]

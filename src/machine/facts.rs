@@ -7,8 +7,8 @@ use std::thread::available_parallelism;
 
 use serde::{Deserialize, Serialize};
 
-use super::isa;
 use super::parse::{self, CpuGroup};
+use crate::simd;
 
 /// The computer, as a program that runs here sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ pub struct Facts {
     pub cpu: Option<String>,
     /// The architecture that this program was built for, such as `x86_64`.
     pub architecture: String,
-    /// What the CPU has and the operating system allows; names as in [`instruction_sets`](super::instruction_sets).
+    /// What the CPU has and the operating system allows; names as in [`instruction_sets`](crate::simd::instruction_sets).
     pub instruction_sets: Vec<String>,
     /// What the CPU announces and the operating system does not let programs use.
     pub refused_by_system: Vec<String>,
@@ -109,8 +109,8 @@ impl Facts {
         Facts {
             cpu: parse::field(&cpuinfo, "model name").map(str::to_owned),
             architecture: std::env::consts::ARCH.to_owned(),
-            instruction_sets: owned(isa::instruction_sets()),
-            refused_by_system: owned(isa::refused_by_system()),
+            instruction_sets: owned(simd::instruction_sets()),
+            refused_by_system: owned(simd::refused_by_system()),
             virtual_machine: parse::field(&cpuinfo, "flags")
                 .map(|flags| flags.split_whitespace().any(|flag| flag == "hypervisor")),
             cores: Cores::read(),

@@ -6,8 +6,10 @@
 
 use std::hint::black_box;
 
-use super::isa::Isa;
 use crate::scalar::{Scalar, ScalarKind};
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use crate::simd::shell;
+use crate::simd::{Isa, Vector};
 
 /// One kernel, known to run here.
 #[derive(Clone, Copy)]
@@ -62,18 +64,6 @@ fn kernel<V: Vector, const CHAINS: usize>(run: unsafe fn(u32) -> f64) -> Kernel 
     Kernel { run, lanes: V::LANES, chains: CHAINS }
 }
 
-/// One vector register: `LANES` values of `Item` and nothing else.
-///
-/// # Safety
-/// The type consists of exactly `LANES` values of `Item`. Its functions may be called where the CPU has the instruction set only.
-unsafe trait Vector: Copy {
-    type Item: Scalar;
-    const LANES: usize;
-    unsafe fn splat(value: Self::Item) -> Self;
-    /// `self * a + b`.
-    unsafe fn mul_add(self, a: Self, b: Self) -> Self;
-}
-
 /// # Safety
 /// The CPU has the instruction set of `V`.
 #[inline(always)]
@@ -104,81 +94,15 @@ unsafe fn portable<V: Vector, const CHAINS: usize>(rounds: u32) -> f64 {
     unsafe { count::<V, CHAINS>(rounds) }
 }
 
-// SAFETY: an array of N items.
-unsafe impl<T: Scalar, const N: usize> Vector for [T; N] {
-    type Item = T;
-    const LANES: usize = N;
-
-    #[inline(always)]
-    unsafe fn splat(value: T) -> Self {
-        [value; N]
-    }
-
-    // Not T::mul_add: without hardware for it that is a slow library function.
-    #[inline(always)]
-    unsafe fn mul_add(mut self, a: Self, b: Self) -> Self {
-        for lane in 0..N {
-            self[lane] = self[lane] * a[lane] + b[lane];
-        }
-        self
-    }
-}
-
-/// A vector type of `std::arch`.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-macro_rules! vector {
-    ($vector:ident of $lanes:literal $item:ty, $splat:ident, |$x:ident, $a:ident, $b:ident| $mul_add:expr) => {
-        // SAFETY: the type is a register of that many lanes.
-        unsafe impl Vector for $vector {
-            type Item = $item;
-            const LANES: usize = $lanes;
-
-            #[inline(always)]
-            unsafe fn splat(value: $item) -> Self {
-                // SAFETY: the caller vouches for the instruction set.
-                unsafe { $splat(value) }
-            }
-
-            #[inline(always)]
-            unsafe fn mul_add(self, $a: Self, $b: Self) -> Self {
-                let $x = self;
-                // SAFETY: the caller vouches for the instruction set.
-                unsafe { $mul_add }
-            }
-        }
-    };
-}
-
-/// A function in which `count` is compiled for an instruction set.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-macro_rules! shell {
-    ($name:ident, $features:literal) => {
-        /// # Safety
-        /// The CPU has the instruction set.
-        #[target_feature(enable = $features)]
-        unsafe fn $name<V: Vector, const CHAINS: usize>(rounds: u32) -> f64 {
-            // SAFETY: the caller vouches for the instruction set.
-            unsafe { count::<V, CHAINS>(rounds) }
-        }
-    };
-}
-
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{Isa, Kernel, ScalarKind, Vector, count, kernel};
+    use super::{Isa, Kernel, ScalarKind, Vector, count, kernel, shell};
 
-    vector!(__m128 of 4 f32, _mm_set1_ps, |x, a, b| _mm_add_ps(_mm_mul_ps(x, a), b));
-    vector!(__m128d of 2 f64, _mm_set1_pd, |x, a, b| _mm_add_pd(_mm_mul_pd(x, a), b));
-    vector!(__m256 of 8 f32, _mm256_set1_ps, |x, a, b| _mm256_fmadd_ps(x, a, b));
-    vector!(__m256d of 4 f64, _mm256_set1_pd, |x, a, b| _mm256_fmadd_pd(x, a, b));
-    vector!(__m512 of 16 f32, _mm512_set1_ps, |x, a, b| _mm512_fmadd_ps(x, a, b));
-    vector!(__m512d of 8 f64, _mm512_set1_pd, |x, a, b| _mm512_fmadd_pd(x, a, b));
-
-    shell!(sse2, "sse2");
-    shell!(avx2, "avx2,fma");
-    shell!(avx512, "avx512f");
+    shell!(sse2: "sse2", fn count<const CHAINS: usize>(rounds: u32) -> f64);
+    shell!(avx2: "avx2,fma", fn count<const CHAINS: usize>(rounds: u32) -> f64);
+    shell!(avx512: "avx512f", fn count<const CHAINS: usize>(rounds: u32) -> f64);
 
     /// 16 registers hold 14 chains and the two constants. AVX-512 has 32 registers.
     pub fn kernel_of(isa: Isa, scalar: ScalarKind) -> Option<Kernel> {
@@ -199,12 +123,9 @@ mod x86 {
 mod aarch64 {
     use std::arch::aarch64::*;
 
-    use super::{Isa, Kernel, ScalarKind, Vector, count, kernel};
+    use super::{Isa, Kernel, ScalarKind, Vector, count, kernel, shell};
 
-    vector!(float32x4_t of 4 f32, vdupq_n_f32, |x, a, b| vfmaq_f32(b, x, a));
-    vector!(float64x2_t of 2 f64, vdupq_n_f64, |x, a, b| vfmaq_f64(b, x, a));
-
-    shell!(neon, "neon");
+    shell!(neon: "neon", fn count<const CHAINS: usize>(rounds: u32) -> f64);
 
     pub fn kernel_of(isa: Isa, scalar: ScalarKind) -> Option<Kernel> {
         Some(match (isa, scalar) {

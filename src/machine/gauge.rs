@@ -7,10 +7,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::buffer::Pages;
+use super::most_bytes;
 use super::rate::{Multiplying, Reading};
-use super::{Isa, most_bytes};
 use crate::error::Result;
 use crate::scalar::ScalarKind;
+use crate::simd::Isa;
 
 /// Ready to take the peak of a scalar type, and the bandwidth of one working set.
 pub struct Gauge {

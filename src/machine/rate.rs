@@ -4,13 +4,13 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use super::Isa;
 use super::bandwidth::Reader;
 use super::buffer::{Buffer, Line, Pages};
 use super::fma::Kernel;
 use super::team::shortest;
 use crate::error::Result;
 use crate::scalar::ScalarKind;
+use crate::simd::Isa;
 
 /// Threads that multiply and add in registers.
 pub struct Multiplying {

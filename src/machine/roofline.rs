@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Facts;
 use super::curve::{self, Point};
 use super::rate::Multiplying;
-use super::{Facts, Isa};
 use crate::error::Result;
 use crate::scalar::ScalarKind;
+use crate::simd::Isa;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use regex_lite::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::Registry;
+use crate::layer::FirstLayer;
 use crate::machine::most_bytes;
 use crate::scalar::ScalarKind;
 use crate::workload::{Phase, Workload};
@@ -30,20 +31,19 @@ pub struct Cell {
     pub first_layer: FirstLayer,
 }
 
-/// How the layer that is bound to the constant input computes and updates.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FirstLayer {
-    /// As any other layer does.
-    #[default]
-    Plain,
-}
-
-/// The cell's id, `<phase>/<backend>/<workload>-<scalar>-<threads>`, as criterion's benches call it. The plain first layer is not named.
+/// The cell's id, `<phase>/<backend>[+way]/<workload>-<scalar>-<threads>`, as criterion's benches call it. The plain first layer is not named.
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Cell { phase, backend, workload, scalar, threads, first_layer: FirstLayer::Plain } = self;
-        f.pad(&format!("{}/{backend}/{}-{scalar}-{threads}", phase.name(), workload.name))
+        let Cell { phase, workload, scalar, threads, .. } = self;
+        let contender = contender_name(&self.backend, self.first_layer);
+        f.pad(&format!("{}/{contender}/{}-{scalar}-{threads}", phase.name(), workload.name))
+    }
+}
+
+/// The backend, and its way of the first layer where that is not the plain one: `openblas`, `openblas+fused`.
+pub fn contender_name(backend: &str, first_layer: FirstLayer) -> String {
+    match first_layer {
+        FirstLayer::Plain => backend.to_owned(),
     }
 }
 

@@ -133,7 +133,7 @@ impl<T: Scalar> Sampler<T> {
         let engine = entry.open::<T>(cell.threads)?;
         let open = clock.elapsed();
         let clock = Clock::start();
-        let mut job = Job::from_start(&engine, &cell.workload, cell.phase, examples, start)?;
+        let mut job = Job::from_start(&engine, &cell.workload, (cell.phase, cell.first_layer), examples, start)?;
         let plan = clock.elapsed();
         let mut past = Past(task.seed);
         let first = job.run(past.next(), 1)?;

@@ -27,7 +27,7 @@ use crate::verify::{Venue, expect_verified, fixture};
 const SHAPES: [Shape; 4] =
     [Shape::new(20, 12288, 209), Shape::new(7, 20, 209), Shape::new(64, 64, 64), Shape::new(256, 256, 256)];
 
-/// Benches forward and backward passes of one layer, as `<phase>/<backend>/<shape>-<scalar>-<threads>t`, in each scalar type, on one
+/// Benches forward and backward passes of one layer, as `<phase>/<backend>/<shape>-<scalar>-<threads>`, in each scalar type, on one
 /// thread and on all. The backend is verified first.
 ///
 /// # Panics
@@ -48,7 +48,7 @@ fn bench_as<T: Scalar>(criterion: &mut Criterion, entry: &Entry) {
     for &threads in &counts {
         let engine = entry.open::<T>(threads).unwrap_or_else(|error| panic!("{error}"));
         for shape in SHAPES {
-            let id = BenchmarkId::new(entry.name(), format!("{shape}-{}-{threads}t", T::KIND));
+            let id = BenchmarkId::new(entry.name(), format!("{shape}-{}-{threads}", T::KIND));
             bench_shape(criterion, engine.as_ref(), shape, &id);
         }
     }

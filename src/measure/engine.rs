@@ -194,8 +194,9 @@ mod tests {
 
     use super::*;
     use crate::child::Program;
+    use crate::layer::FirstLayer;
+    use crate::measure::Judge;
     use crate::measure::protocol::Cause;
-    use crate::measure::{FirstLayer, Judge};
     use crate::scalar::ScalarKind;
     use crate::workload::{Phase, Workload};
 

@@ -10,7 +10,7 @@ use super::clock::Clock;
 use super::results::Results;
 use crate::data::Examples;
 use crate::error::Result;
-use crate::layer::{Engine, Trainer, Training};
+use crate::layer::{Engine, FirstLayer, Trainer, Training};
 use crate::model::Parameters;
 use crate::network::{Network, in_run};
 use crate::scalar::Scalar;
@@ -38,6 +38,7 @@ enum Work<T: Scalar> {
     },
     Train {
         steps: u32,
+        first_layer: FirstLayer,
         last: Option<(Parameters<T>, f64)>,
     },
 }
@@ -49,7 +50,7 @@ impl<T: Scalar> Job<T> {
     /// [`Error::Mismatch`](crate::Error::Mismatch) or [`Error::Shape`](crate::Error::Shape) where examples and workload do not
     /// fit, or of the engine.
     pub fn new(engine: &Arc<dyn Engine<T>>, workload: &Workload, phase: Phase, examples: Examples<T>) -> Result<Self> {
-        Job::from_start(engine, workload, phase, examples, Job::start(workload))
+        Job::from_start(engine, workload, (phase, FirstLayer::Plain), examples, Job::start(workload))
     }
 
     /// The workload's initial parameters. Drawing them takes longer than most planning.
@@ -61,7 +62,7 @@ impl<T: Scalar> Job<T> {
     pub(super) fn from_start(
         engine: &Arc<dyn Engine<T>>,
         workload: &Workload,
-        phase: Phase,
+        (phase, first_layer): (Phase, FirstLayer),
         examples: Examples<T>,
         start: Parameters<T>,
     ) -> Result<Self> {
@@ -73,8 +74,8 @@ impl<T: Scalar> Job<T> {
         let work = match phase {
             Phase::Forward => Work::Forward(network()?),
             Phase::Backward => Work::Backward { network: network()?, has_state: false },
-            Phase::Step => Work::Step { trainer: begun(engine, &start, &examples)?, cost: f64::NAN },
-            Phase::Train => Work::Train { steps: workload.train_steps, last: None },
+            Phase::Step => Work::Step { trainer: begun(engine, &start, &examples, first_layer)?, cost: f64::NAN },
+            Phase::Train => Work::Train { steps: workload.train_steps, first_layer, last: None },
         };
         Ok(Job { engine: Arc::clone(engine), examples, start, work })
     }
@@ -136,11 +137,11 @@ impl<T: Scalar> Job<T> {
                 *cost = black_box(trainer.step()?);
                 Ok(())
             }),
-            Work::Train { steps, last } => {
+            Work::Train { steps, first_layer, last } => {
                 let examples = &*examples;
                 timed(engine, passes, |pass| {
                     changed(start, seed, pass, |start| {
-                        let mut trainer = begun(engine, start, examples)?;
+                        let mut trainer = begun(engine, start, examples, *first_layer)?;
                         let mut cost = f64::NAN;
                         for _ in 0..*steps {
                             cost = black_box(trainer.step()?);
@@ -194,9 +195,11 @@ fn begun<T: Scalar>(
     engine: &Arc<dyn Engine<T>>,
     start: &Parameters<T>,
     examples: &Examples<T>,
+    first_layer: FirstLayer,
 ) -> Result<Box<dyn Trainer<T>>> {
     let (x, y) = (examples.x.clone(), examples.y.to_shared());
-    trainer(engine, &Training::plain(start.clone(), x, y, T::of(LEARNING_RATE)))
+    let plain = Training::plain(start.clone(), x, y, T::of(LEARNING_RATE));
+    trainer(engine, &Training { first_layer, ..plain })
 }
 
 fn timed<T: Scalar>(

@@ -37,7 +37,7 @@ mod settings;
 pub mod statistics;
 mod truth;
 
-pub use cell::{Cell, Filter, FirstLayer, cells, groups};
+pub use cell::{Cell, Filter, cells, contender_name, groups};
 pub(crate) use child::serve;
 pub use job::Job;
 pub use judge::{Judge, Suites};

@@ -259,8 +259,8 @@ mod tests {
 
     use super::*;
     use crate::backend::{Naive, NdArray};
+    use crate::layer::FirstLayer;
     use crate::layer::{Backend, Engine};
-    use crate::measure::FirstLayer;
     use crate::workload::Workload;
 
     /// What passes with `seed` give, as an answer to a question about `asked`.

@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use super::table::three_digits;
 use crate::doctor::{Blas, Count, Report, Status, Trial, Trials};
-use crate::machine::{CacheKind, Facts, Isa, Pages, Point, Roofline};
+use crate::machine::{CacheKind, Facts, Pages, Point, Roofline};
 use crate::scalar::ScalarKind;
+use crate::simd::Isa;
 
 /// The whole screen.
 pub fn doctor(report: &Report) -> String {

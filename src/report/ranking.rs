@@ -33,7 +33,7 @@ pub fn ranking(rankings: &[Ranking], mistrusted: &[(&CellRecord, String)]) -> Ta
             rows.push(vec![
                 Value::Text(ranking.phase.map_or("overall", |phase| phase.name()).into()),
                 Value::Count(index as u64 + 1),
-                Value::Text(place.contender.backend.clone()),
+                Value::Text(place.contender.name()),
                 Value::Count(place.contender.threads.get() as u64),
                 Value::Ratio(place.score),
                 Value::Ratio(to_first),
@@ -71,7 +71,7 @@ pub fn machine(results: &Results, record: &CellRecord) -> String {
 /// Who is fastest on the machine of that name, and by how much; or that it is too close to call.
 pub fn sentence(ranking: &Ranking, machine: &str) -> String {
     let name = |contender: &Contender| {
-        format!("{} on {}", visible(&contender.backend), super::threads(contender.threads.get()))
+        format!("{} on {}", visible(&contender.name()), super::threads(contender.threads.get()))
     };
     let Some((first, others)) = ranking.places.split_first() else {
         return "Nothing could be measured.".into();

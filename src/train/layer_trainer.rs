@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ndarray::{ArcArray2, ArrayView2, s};
 
 use crate::error::{Error, Result};
-use crate::layer::{BoundLayer, Engine, Trainer, Training, Upstream};
+use crate::layer::{BoundLayer, Engine, FirstLayer, Trainer, Training, Upstream};
 use crate::model::{Grads, Loss, Parameters, State, UpdateRule, view, view_mut};
 use crate::network::Network;
 use crate::scalar::Scalar;
@@ -37,7 +37,7 @@ impl<T: Scalar> LayerTrainer<T> {
     /// As [`Training::check`], or where the engine cannot do such layers.
     pub fn new(engine: &Arc<dyn Engine<T>>, training: &Training<T>) -> Result<Self> {
         training.check()?;
-        let Training { start, loss, rule, x, y, batch, .. } = training;
+        let Training { start, loss, rule, first_layer, x, y, batch } = training;
         let spec = training.architecture().layer(0, *batch);
         let mut above = match start.above_first() {
             Some(parameters) => Some(Network::with_parameters(engine, parameters)?.with_loss(*loss)),
@@ -48,7 +48,9 @@ impl<T: Scalar> LayerTrainer<T> {
         }
         let unit_by_example = vec![T::zero(); spec.outputs * batch];
         let mut trainer = LayerTrainer {
-            first: engine.bind(spec, x.clone())?,
+            first: match first_layer {
+                FirstLayer::Plain => engine.bind(spec, x.clone())?,
+            },
             above,
             parameters: start.clone(),
             loss: *loss,

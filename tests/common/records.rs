@@ -3,11 +3,13 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use layerbench::machine::{Facts, Isa, Peak, Roofline};
+use layerbench::layer::FirstLayer;
+use layerbench::machine::{Facts, Peak, Roofline};
 use layerbench::measure::record::{
     CellRecord, Child, Library, Limits, LimitsRecord, Machine, Measured, Outcome, Record, RunId, Tool,
 };
-use layerbench::measure::{Cell, FirstLayer, journal};
+use layerbench::measure::{Cell, journal};
+use layerbench::simd::Isa;
 use layerbench::workload::{Phase, Workload};
 use layerbench::{Error, ScalarKind};
 

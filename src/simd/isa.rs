@@ -6,10 +6,16 @@
 #[cfg(target_arch = "aarch64")]
 use std::arch::is_aarch64_feature_detected;
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A vector instruction set with kernels of its own in the [`Roofline`](super::Roofline).
+use crate::error::{Error, Result};
+
+/// The environment variable that chooses an instruction set.
+pub const VARIABLE: &str = "LAYERBENCH_ISA";
+
+/// A vector instruction set with kernels of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Isa {
@@ -47,6 +53,46 @@ impl Isa {
             sets.push(Isa::Portable);
         }
         sets
+    }
+
+    /// The one that kernels are to use: the widest that there is, or the one that the environment variable [`VARIABLE`] names.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where it names none, or one that this machine lacks: to go on with another would be to measure, or to test, another.
+    pub fn chosen() -> Result<Isa> {
+        Isa::choose(std::env::var_os(VARIABLE).map(|value| value.to_string_lossy().into_owned()))
+    }
+
+    fn choose(wanted: Option<String>) -> Result<Isa> {
+        let available = Isa::available();
+        let Some(name) = wanted.filter(|name| !name.is_empty()) else {
+            return Ok(available.last().copied().unwrap_or(Isa::Portable));
+        };
+        let refuse =
+            |expected| Error::Setting { what: "the instruction set in LAYERBENCH_ISA", found: name.clone(), expected };
+        let isa: Isa = name.parse().map_err(|()| refuse("portable, sse2, avx2, avx512 or neon"))?;
+        // Plain Rust runs anywhere.
+        if isa == Isa::Portable || available.contains(&isa) {
+            Ok(isa)
+        } else {
+            Err(refuse("one that this CPU has and its operating system lets programs use"))
+        }
+    }
+}
+
+impl FromStr for Isa {
+    type Err = ();
+
+    /// Parses the names that records have: `portable`, `sse2`, `avx2`, `avx512`, `neon`.
+    fn from_str(text: &str) -> std::result::Result<Self, ()> {
+        match text {
+            "portable" => Ok(Isa::Portable),
+            "sse2" => Ok(Isa::Sse2),
+            "avx2" => Ok(Isa::Avx2),
+            "avx512" => Ok(Isa::Avx512),
+            "neon" => Ok(Isa::Neon),
+            _ => Err(()),
+        }
     }
 }
 
@@ -91,7 +137,7 @@ fn detected() -> Vec<&'static str> {
 }
 
 /// What the CPU announces and the operating system does not let programs use.
-pub(super) fn refused_by_system() -> Vec<&'static str> {
+pub(crate) fn refused_by_system() -> Vec<&'static str> {
     let usable = detected();
     announced().into_iter().filter(|name| !usable.contains(name)).collect()
 }
@@ -124,6 +170,28 @@ fn announced() -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_asked_for_is_what_runs_or_an_error() {
+        let choose = |name: &str| Isa::choose(Some(name.to_owned()));
+        let widest = *Isa::available().last().expect("one at least");
+        assert_eq!((Isa::choose(None).expect("one"), choose("").expect("one")), (widest, widest));
+        assert_eq!(choose("portable").expect("anywhere"), Isa::Portable);
+        for isa in [Isa::Sse2, Isa::Avx2, Isa::Avx512, Isa::Neon] {
+            let name = serde_json::to_value(isa).expect("plain data");
+            let name = name.as_str().expect("a word");
+            assert_eq!(name.parse(), Ok(isa));
+            match choose(name) {
+                Ok(chosen) => assert!(chosen == isa && Isa::available().contains(&isa)),
+                Err(error) => {
+                    assert!(!Isa::available().contains(&isa));
+                    assert!(error.to_string().contains(name), "{error}");
+                }
+            }
+        }
+        let error = choose("avx9").expect_err("there is none").to_string();
+        assert!(error.contains("avx9") && error.contains("avx512"), "{error}");
+    }
 
     #[test]
     fn kernels_and_names_agree() {
