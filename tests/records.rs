@@ -7,10 +7,11 @@ use std::path::Path;
 use common::records::{cell, limits, lines, machine, read, record, run};
 use layerbench::compare::Results;
 use layerbench::layer::FirstLayer;
-use layerbench::machine::{Facts, Isa, Pages, Peak, Point, Roofline};
+use layerbench::machine::{Facts, Pages, Peak, Point, Roofline};
 use layerbench::measure::journal;
 use layerbench::measure::record::{Child, Machine, Record, RunId};
 use layerbench::report;
+use layerbench::simd::Isa;
 use layerbench::{Error, ScalarKind};
 use proptest::prelude::*;
 
