@@ -7,9 +7,8 @@ use std::sync::Arc;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-use super::only_one_thread;
 use crate::error::Result;
-use crate::layer::{Backend, Dense, Determinism, Engine, Kernels, Layer, LayerSpec, Op, Profile};
+use crate::layer::{Backend, Dense, Dependency, Determinism, Engine, Kernels, Layer, LayerSpec, Op, Profile};
 use crate::scalar::Scalar;
 
 /// The backend.
@@ -23,8 +22,8 @@ impl<T: Scalar> Backend<T> for NdArray {
 
     fn profile(&self) -> Profile {
         Profile {
-            summary: "ndarray's own products (matrixmultiply)",
-            dependency: "",
+            summary: "ndarray's own products (matrixmultiply)".into(),
+            dependency: Dependency::Crate("ndarray".into()),
             parallel: false,
             determinism: Determinism::AnyThreads,
             // matrixmultiply takes a packing buffer at each call and gives it back.
@@ -33,8 +32,7 @@ impl<T: Scalar> Backend<T> for NdArray {
         }
     }
 
-    fn open(&self, threads: NonZeroUsize) -> Result<Arc<dyn Engine<T>>> {
-        only_one_thread("ndarray", threads)?;
+    fn open(&self, _: NonZeroUsize) -> Result<Arc<dyn Engine<T>>> {
         Ok(Arc::new(NdArrayEngine))
     }
 }

@@ -18,7 +18,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 pub use library::{ThreadModel, config, corename, path, thread_model, threads};
 
 use crate::error::{Error, Result};
-use crate::layer::{Backend, Dense, Determinism, Engine, Kernels, Layer, LayerSpec, Op, Profile};
+use crate::layer::{Backend, Dense, Dependency, Determinism, Engine, Kernels, Layer, LayerSpec, Op, Profile};
 use crate::machine::ThreadLibrary;
 use crate::panics::locked;
 use crate::scalar::Scalar;
@@ -41,8 +41,8 @@ impl<T: Gemm> Backend<T> for OpenBlas {
 
     fn profile(&self) -> Profile {
         Profile {
-            summary: "cblas gemm of the linked OpenBLAS",
-            dependency: "libopenblas",
+            summary: "cblas gemm of the linked OpenBLAS".into(),
+            dependency: Dependency::SystemLibrary("libopenblas".into()),
             parallel: true,
             determinism: Determinism::FixedThreads,
             allocations_per_product: 0,

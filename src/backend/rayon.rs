@@ -12,7 +12,9 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{Error, Result};
-use crate::layer::{Activation, Backend, Determinism, Engine, Grads, Layer, LayerSpec, Params, Profile, Upstream};
+use crate::layer::{
+    Activation, Backend, Dependency, Determinism, Engine, Grads, Layer, LayerSpec, Params, Profile, Upstream,
+};
 use crate::machine::ThreadLibrary;
 use crate::scalar::Scalar;
 
@@ -38,8 +40,8 @@ impl<T: Scalar> Backend<T> for Rayon {
 
     fn profile(&self) -> Profile {
         Profile {
-            summary: "parallel loops over fixed tiles",
-            dependency: "",
+            summary: "parallel loops over fixed tiles".into(),
+            dependency: Dependency::Crate("rayon".into()),
             parallel: true,
             determinism: Determinism::AnyThreads,
             allocations_per_product: 0,

@@ -55,8 +55,8 @@ impl Entry {
     }
 
     /// What the backend says of itself.
-    pub fn profile(&self) -> Profile {
-        self.profile
+    pub fn profile(&self) -> &Profile {
+        &self.profile
     }
 
     /// Whether it computes in that scalar type at all.
@@ -108,6 +108,10 @@ impl Entry {
         backend
             .available()
             .map_err(|reason| Error::Unavailable { name: self.name.clone(), reason: reason.to_string() })?;
+        if threads.get() > 1 && !self.profile.parallel {
+            let (name, asked) = (self.name.clone(), threads.get());
+            return Err(Error::Threads { name, asked, reason: "it is serial; ask for 1".into() });
+        }
         backend.open(threads)
     }
 
@@ -159,8 +163,8 @@ impl Registry {
         Registry { entries }
     }
 
-    /// Adds a backend. Its name stands in cell ids, file names and commands: 1 to 40 letters, digits, `-`, `_`, `.` and `+`,
-    /// the first of them a letter or a digit.
+    /// Adds a backend. Its name stands in cell ids, file names and commands: 1 to 40 letters, digits, `-`, `_` and `.`, the first of them a
+    /// letter or a digit. (A `+` in an id begins a way of the first layer.)
     ///
     /// # Errors
     /// [`Error::BackendName`] for a name of another form, [`Error::DuplicateBackend`] where it is taken.
@@ -230,7 +234,7 @@ fn left_out(name: &str) -> Option<&'static str> {
 const LONGEST_NAME: usize = 40;
 
 fn name_problem(name: &str) -> Option<String> {
-    let plain = |c: char| c.is_alphanumeric() || "-_.+".contains(c);
+    let plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
     let problem = match (name.chars().next(), name.chars().find(|&c| !plain(c)), name.chars().count()) {
         (None, ..) => "it is empty".into(),
         (_, Some(c), _) => format!("`{}` is in it", c.escape_default()),
@@ -238,7 +242,7 @@ fn name_problem(name: &str) -> Option<String> {
         (.., count) if count > LONGEST_NAME => format!("it has {count} characters"),
         _ => return None,
     };
-    let expected = "letters, digits, `-`, `_`, `.` or `+`, the first of them a letter or a digit";
+    let expected = "letters, digits, `-`, `_` or `.`, the first of them a letter or a digit";
     Some(format!("{problem}; expected 1 to {LONGEST_NAME} {expected}"))
 }
 
@@ -248,7 +252,7 @@ mod tests {
 
     #[test]
     fn names_are_words_of_a_command() {
-        for name in ["x", "my-blas_0.3+avx2", "Größe", &"a".repeat(LONGEST_NAME)] {
+        for name in ["x", "my-blas_0.3.avx2", "Größe", &"a".repeat(LONGEST_NAME)] {
             assert_eq!(name_problem(name), None, "{name}");
         }
         let long = "a".repeat(300);
@@ -256,6 +260,7 @@ mod tests {
             ("", "empty"),
             ("two words", "` ` is in it"),
             ("a/b", "`/`"),
+            ("a+fused", "`+`"),
             ("a\tb", "\\t"),
             ("\u{1b}[31m", "\\u{1b}"),
             ("-x", "begins with `-`"),

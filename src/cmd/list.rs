@@ -4,6 +4,7 @@ use std::io::Write;
 
 use crate::backend::Registry;
 use crate::cmd::Verdict;
+use crate::layer::Dependency;
 use crate::scalar::ScalarKind;
 use crate::text::visible;
 use crate::verify::checks;
@@ -18,8 +19,11 @@ pub(crate) fn run(_: &Args, registry: &Registry, out: &mut dyn Write) -> anyhow:
         let profile = entry.profile();
         let scalars: Vec<_> = ScalarKind::ALL.iter().filter(|&&s| entry.supports(s)).map(ToString::to_string).collect();
         let threads = if profile.parallel { "any threads" } else { "1 thread" };
-        let needs =
-            if profile.dependency.is_empty() { String::new() } else { format!("; needs {}", profile.dependency) };
+        let needs = match &profile.dependency {
+            // Cargo has brought it.
+            Dependency::None | Dependency::Crate(_) => String::new(),
+            needed => format!("; needs {needed}"),
+        };
         write!(out, "  {:<12} {}; {}, {threads}{needs}", visible(entry.name()), profile.summary, scalars.join(" "))?;
         match entry.available() {
             Ok(()) => writeln!(out)?,

@@ -47,6 +47,7 @@ mod contract;
 mod dense;
 mod trainer;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -163,7 +164,7 @@ pub trait Backend<T: Scalar>: Send + Sync {
         Ok(())
     }
 
-    /// Opens an engine on exactly `threads` threads.
+    /// Opens an engine on exactly `threads` threads: one, where the [profile](Self::profile) is not parallel.
     ///
     /// # Errors
     /// Where the backend is unavailable, or cannot have that number of threads.
@@ -181,13 +182,13 @@ impl fmt::Display for Reason {
 }
 
 /// What a backend says of itself. Tests hold it to every word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// What it is, in one line.
-    pub summary: &'static str,
-    /// What it needs beyond this crate; empty for nothing.
-    pub dependency: &'static str,
-    /// Whether it can use more than one thread.
+    pub summary: Cow<'static, str>,
+    /// What it needs beyond its program's own code.
+    pub dependency: Dependency,
+    /// Whether it can use more than one thread. A backend that cannot is never asked for more: its [`Entry`](crate::Entry) refuses.
     pub parallel: bool,
     /// What is reproducible.
     pub determinism: Determinism,
@@ -197,6 +198,30 @@ pub struct Profile {
     /// Whether subnormal operands and results are kept. A backend that loses them (many accelerators do) says so here, and reports
     /// repeat it.
     pub keeps_subnormals: bool,
+}
+
+/// What a backend needs, from the simplest to the most demanding: of two that are equally good, the one that is less is the one to take.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dependency {
+    /// Nothing.
+    #[default]
+    None,
+    /// A crate, which cargo brings.
+    Crate(Cow<'static, str>),
+    /// A library that the system must have.
+    SystemLibrary(Cow<'static, str>),
+    /// A device, with its driver.
+    Device(Cow<'static, str>),
+}
+
+impl fmt::Display for Dependency {
+    /// The name; nothing for none.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Dependency::None => Ok(()),
+            Dependency::Crate(name) | Dependency::SystemLibrary(name) | Dependency::Device(name) => f.pad(name),
+        }
+    }
 }
 
 /// What is bit-identical from run to run.

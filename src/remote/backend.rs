@@ -40,7 +40,7 @@ impl<T: Scalar> Remote<T> {
         Remote {
             program: program.clone(),
             subject: Subject { backend: entry.name().into(), scalar: T::KIND },
-            profile: entry.profile(),
+            profile: entry.profile().clone(),
             limit,
             connections: Mutex::default(),
             scalar: PhantomData,
@@ -54,7 +54,7 @@ impl<T: Scalar> Remote<T> {
         Remote {
             program: program.clone(),
             subject: subject.clone(),
-            profile: *profile,
+            profile: profile.clone(),
             limit: *limit,
             connections,
             scalar,
@@ -148,7 +148,7 @@ impl<T: Scalar> Backend<T> for Remote<T> {
     }
 
     fn profile(&self) -> Profile {
-        self.profile
+        self.profile.clone()
     }
 
     fn open(&self, threads: NonZeroUsize) -> Result<Arc<dyn Engine<T>>> {

@@ -4,8 +4,8 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use layerbench::layer::{Backend, Determinism, Engine, Grads, Layer, LayerSpec, Params, Profile, Upstream};
-use layerbench::{Error, Result};
+use layerbench::Result;
+use layerbench::layer::{Backend, Dependency, Determinism, Engine, Grads, Layer, LayerSpec, Params, Profile, Upstream};
 use ndarray::{Array1, ArrayView2, ArrayViewMut2, s};
 
 /// The backend.
@@ -18,8 +18,8 @@ impl Backend<f64> for Fused {
 
     fn profile(&self) -> Profile {
         Profile {
-            summary: "one pass per direction (an example)",
-            dependency: "",
+            summary: "one pass per direction (an example)".into(),
+            dependency: Dependency::None,
             parallel: false,
             determinism: Determinism::AnyThreads,
             allocations_per_product: 0,
@@ -27,11 +27,7 @@ impl Backend<f64> for Fused {
         }
     }
 
-    fn open(&self, threads: NonZeroUsize) -> Result<Arc<dyn Engine<f64>>> {
-        if threads.get() > 1 {
-            let reason = "it is serial; ask for 1".into();
-            return Err(Error::Threads { name: "fused".into(), asked: threads.get(), reason });
-        }
+    fn open(&self, _: NonZeroUsize) -> Result<Arc<dyn Engine<f64>>> {
         Ok(Arc::new(FusedEngine))
     }
 }

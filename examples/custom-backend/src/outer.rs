@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use layerbench::layer::{Backend, Dense, Determinism, Engine, Kernels, Layer, LayerSpec, Op, Profile};
-use layerbench::{Error, Result, Scalar};
+use layerbench::layer::{Backend, Dense, Dependency, Determinism, Engine, Kernels, Layer, LayerSpec, Op, Profile};
+use layerbench::{Result, Scalar};
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 /// The backend.
@@ -17,8 +17,8 @@ impl<T: Scalar> Backend<T> for Outer {
 
     fn profile(&self) -> Profile {
         Profile {
-            summary: "sums of outer products (an example)",
-            dependency: "",
+            summary: "sums of outer products (an example)".into(),
+            dependency: Dependency::None,
             parallel: false,
             determinism: Determinism::AnyThreads,
             allocations_per_product: 0,
@@ -26,11 +26,8 @@ impl<T: Scalar> Backend<T> for Outer {
         }
     }
 
-    fn open(&self, threads: NonZeroUsize) -> Result<Arc<dyn Engine<T>>> {
-        if threads.get() > 1 {
-            let reason = "it is serial; ask for 1".into();
-            return Err(Error::Threads { name: "outer".into(), asked: threads.get(), reason });
-        }
+    // It is serial, and says so: it is never asked for more than one thread.
+    fn open(&self, _: NonZeroUsize) -> Result<Arc<dyn Engine<T>>> {
         Ok(Arc::new(OuterEngine))
     }
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use custom_backend::{Fused, Outer};
-use layerbench::layer::{Backend, Dense, Determinism, Engine, Kernels, Layer, LayerSpec, Op, Profile};
+use layerbench::layer::{Backend, Dense, Dependency, Determinism, Engine, Kernels, Layer, LayerSpec, Op, Profile};
 use layerbench::verify::Suite;
 use layerbench::verify::cases::Depth;
 use layerbench::verify::conformance::{assert_conforms, assert_conforms_to};
@@ -36,8 +36,8 @@ impl Backend<f64> for Exits {
 
     fn profile(&self) -> Profile {
         Profile {
-            summary: "ends its process",
-            dependency: "",
+            summary: "ends its process".into(),
+            dependency: Dependency::None,
             parallel: false,
             determinism: Determinism::AnyThreads,
             allocations_per_product: 0,

@@ -11,9 +11,10 @@ use super::bug::Bug;
 use super::kernel::coin;
 use super::layer::{FaultyLayer, Shared};
 use super::process;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::layer::{
-    Backend, BoundLayer, Descent, Determinism, Engine, Grads, Layer, LayerSpec, Params, PlannedBound, Profile, Upstream,
+    Backend, BoundLayer, Dependency, Descent, Determinism, Engine, Grads, Layer, LayerSpec, Params, PlannedBound,
+    Profile, Upstream,
 };
 use crate::model::{State, UpdateRule};
 use crate::scalar::Scalar;
@@ -47,8 +48,8 @@ impl<T: Scalar> Backend<T> for Faulty {
 
     fn profile(&self) -> Profile {
         Profile {
-            summary: "a seeded bug",
-            dependency: "",
+            summary: "a seeded bug".into(),
+            dependency: Dependency::None,
             parallel: self.parallel(),
             determinism: Determinism::AnyThreads,
             allocations_per_product: if self.bug == Bug::Allocates { 0 } else { usize::MAX },
@@ -58,9 +59,6 @@ impl<T: Scalar> Backend<T> for Faulty {
 
     fn open(&self, threads: NonZeroUsize) -> Result<Arc<dyn Engine<T>>> {
         let asked = threads.get();
-        if asked > 1 && !self.parallel() {
-            return Err(Error::Threads { name: self.name.into(), asked, reason: "it is serial; ask for 1".into() });
-        }
         let other = self.bug == Bug::OtherBackend && coin();
         Ok(Arc::new(FaultyEngine {
             description: if other { "another backend" } else { "plain loops with a bug" },
