@@ -32,37 +32,56 @@
 //! | [`simd`] | instruction sets, vectors, and code that is compiled for each |
 //! | [`scalar`], [`error`], [`Counting`], `text`, `files`, `panics` | `f32`/`f64`; the one error type; an allocator that counts; foreign text: escaped, quoted, and where it is wrong; temporary files that go however the program ends; locks and words of what panicked |
 //!
+//! # Features
+//!
+//! A program that only trains and predicts needs none: `default-features = false` leaves `layer` to `train`, the pure backends, `store` and the
+//! embedded set. `judge` has what verifies and measures backends ([`verify`], [`measure`], [`remote`], [`compare`]; the conformance kit), `cli` the command
+//! line and its reports. `openblas` and `hdf5` need system libraries. All but `criterion` (benches of any backend) are on by default.
+//!
 //! # Which way to read
 //!
 //! [`layer`] first, then [`backend`] (start with `naive`), [`model`], [`network`], [`train`].
 
 #![warn(missing_docs)]
+// Some of what all share is of use to the command line alone.
+#![cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports, unused_macros))]
 
 mod allocator;
 pub mod backend;
+#[cfg(feature = "judge")]
 pub mod child;
+#[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "cli")]
 mod cmd;
+#[cfg(feature = "judge")]
 pub mod compare;
 pub mod data;
+#[cfg(feature = "cli")]
 pub mod doctor;
 pub mod error;
+#[cfg(feature = "judge")]
 mod files;
 pub mod layer;
 pub mod machine;
+#[cfg(feature = "judge")]
 pub mod measure;
 pub mod model;
 pub mod network;
 pub mod notebook;
 mod panics;
+#[cfg(feature = "judge")]
 pub mod remote;
+#[cfg(feature = "cli")]
 pub mod report;
 pub mod scalar;
 pub mod simd;
 pub mod store;
 mod text;
 pub mod train;
+#[cfg(feature = "judge")]
 pub mod verify;
+#[cfg(feature = "judge")]
 pub mod workload;
 
 pub use allocator::Counting;

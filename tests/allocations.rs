@@ -3,6 +3,8 @@
 //!
 //! One test in this file, so that nothing else allocates meanwhile. What a C library takes for itself is not seen.
 
+#![cfg(feature = "cli")]
+
 use std::num::NonZeroUsize;
 
 use layerbench::measure::Job;

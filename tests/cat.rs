@@ -8,6 +8,8 @@
 //! fault at the thousandth call, is left to the whole curves of all backends: LAYERBENCH_SOAK=1 (scripts/soak).
 //!
 //! The pictures are not part of the project: LAYERBENCH_CAT_DIR names their folder, and without it these tests are skipped.
+
+#![cfg(feature = "cli")]
 #![cfg(feature = "hdf5")]
 
 mod common;

@@ -1,5 +1,7 @@
 //! The command line, run as a user runs it: what it prints, what it writes, and with which code it exits.
 
+#![cfg(feature = "cli")]
+
 use std::path::Path;
 
 use assert_cmd::Command;

@@ -1,5 +1,7 @@
 //! What is derived from records, on made-up numbers: noise, rankings and differences with known answers.
 
+#![cfg(feature = "cli")]
+
 mod common;
 
 use common::records::{at, cell, further, limits, lines, machine, measured, read, record, run};

@@ -1,6 +1,8 @@
 //! The contracts of the layer trait: the registry of checks on every backend, in children, shapes at random, and what must be a typed error
 //! before there is a layer. Wrong arguments of a layer are a check (`state_refusals`).
 
+#![cfg(feature = "cli")]
+
 mod common;
 
 use std::num::NonZeroUsize;

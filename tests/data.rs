@@ -1,6 +1,8 @@
 //! The data module from outside: the synthetic set's bytes, the shapes of X and Y, and what is refused of an HDF5 file.
 //! Training on the pictures is tested elsewhere.
 
+#![cfg(feature = "cli")]
+
 mod common;
 
 use layerbench::Error;

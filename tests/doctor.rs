@@ -1,5 +1,7 @@
 //! `doctor`, run as a user runs it, in environments that are in order and in some that are not.
 
+#![cfg(feature = "cli")]
+
 use assert_cmd::Command;
 use layerbench::machine::ThreadLibrary;
 use predicates::prelude::*;

@@ -1,5 +1,7 @@
 //! The fault catalogue: each seeded bug is caught by every check that it names, and the same code without a bug by none.
 
+#![cfg(feature = "cli")]
+
 use std::collections::VecDeque;
 use std::sync::Mutex;
 

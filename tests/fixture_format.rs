@@ -1,5 +1,7 @@
 //! Malformed fixtures: each is refused with the file, the case and the key, never with a panic and never with a pass.
 
+#![cfg(feature = "cli")]
+
 use layerbench::Error;
 use layerbench::verify::fixture::{parse, read};
 

@@ -1,5 +1,7 @@
 //! The golden fixtures: every case on every backend, and the proof that a wrong digit fails on every one of them.
 
+#![cfg(feature = "cli")]
+
 mod common;
 
 use std::num::NonZeroUsize;

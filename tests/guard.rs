@@ -1,5 +1,7 @@
 //! The parent's half of the guarded reader, with children that do their worst; digests; and the same from the command line.
 //! What is wrong with files is tested in `data.rs` and `mutants.rs`.
+
+#![cfg(feature = "cli")]
 #![cfg(feature = "hdf5")]
 
 mod common;

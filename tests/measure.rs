@@ -2,6 +2,8 @@
 //!
 //! LAYERBENCH_SOAK=1 (scripts/soak) runs the long versions: 200 kills, and five times two runs over the same cells.
 
+#![cfg(feature = "cli")]
+
 use std::io::{BufRead, BufReader, Read};
 use std::num::NonZeroUsize;
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! Malformed HDF5 files through the guarded reader: whatever libhdf5 does with them, this process gets a set or an error, soon.
 //! 500 of them; 10,000 with LAYERBENCH_SOAK=1, from another seed each time unless LAYERBENCH_SEED is set.
+
+#![cfg(feature = "cli")]
 #![cfg(feature = "hdf5")]
 
 mod common;

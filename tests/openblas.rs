@@ -1,4 +1,6 @@
 //! Who answers when `openblas` is called: the library by that name, on the threads asked for.
+
+#![cfg(feature = "cli")]
 #![cfg(feature = "openblas")]
 
 mod common;

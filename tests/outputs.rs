@@ -1,4 +1,6 @@
 //! Outputs: never an input, never lost, never a temporary file left, whatever they are and however the program is ended.
+
+#![cfg(feature = "cli")]
 #![cfg(unix)]
 
 mod common;

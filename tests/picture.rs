@@ -1,5 +1,7 @@
 //! Decoding single pictures: exact bytes where nothing is scaled, close ones where something is, and errors for the rest.
 
+#![cfg(feature = "cli")]
+
 use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, GrayImage, ImageBuffer, ImageEncoder, ImageFormat, Luma, Rgb, RgbImage, Rgba, RgbaImage};

@@ -1,5 +1,7 @@
 //! `plot`, `completions` and `man`, run as a user runs them: what the picture holds, what is refused, what is named.
 
+#![cfg(feature = "cli")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,7 @@
 //! Record files: what is read, what is refused and why, and what becomes of files that were cut, glued or written by schema 2.
 
+#![cfg(feature = "cli")]
+
 mod common;
 
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! A backend in another process does what it does in this one, and what becomes of its process is an error and no more.
 
+#![cfg(feature = "cli")]
 #![cfg(target_os = "linux")]
 
 use std::num::NonZeroUsize;

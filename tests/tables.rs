@@ -3,6 +3,8 @@
 //! A table stands between `<!-- $ layerbench ARGUMENTS -->` and `<!-- end -->`; arguments are divided at blanks. `LAYERBENCH_BLESS=1`
 //! writes the tables anew.
 
+#![cfg(feature = "cli")]
+
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;

@@ -1,5 +1,7 @@
 //! Training that is interrupted, killed, resumed, diverges, or cannot write: nothing that was good is lost.
 
+#![cfg(feature = "cli")]
+
 mod common;
 
 use std::path::{Path, PathBuf};

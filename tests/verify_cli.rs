@@ -1,5 +1,7 @@
 //! `verify` as a gate uses it: formats, files, selections, and which exit code means what.
 
+#![cfg(feature = "cli")]
+
 use std::path::Path;
 
 use assert_cmd::Command;

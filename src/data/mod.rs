@@ -4,11 +4,16 @@
 mod digest;
 mod examples;
 mod file;
+#[cfg(feature = "judge")]
 pub mod guard;
+#[cfg(feature = "judge")]
 #[cfg_attr(not(feature = "hdf5"), path = "without_hdf5.rs")]
 mod hdf5;
+#[cfg(feature = "judge")]
 mod limits;
+#[cfg(feature = "cli")]
 pub mod picture;
+#[cfg(feature = "judge")]
 mod reply;
 mod synthetic;
 
@@ -82,6 +87,7 @@ impl PictureSet {
     /// # Errors
     /// [`Error::Io`] or [`Error::Data`], which say what was expected and what was found; [`Error::Data`] also in a build
     /// without the `hdf5` feature.
+    #[cfg(feature = "judge")]
     pub fn read_hdf5(path: &Path, split: Split) -> Result<Self> {
         hdf5::open(path, split)?.read()
     }

@@ -1,6 +1,5 @@
 //! A safetensors file whose metadata carries a checksum of everything in it. Knows tensors, not networks.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -110,7 +109,7 @@ impl Container {
         entry.insert("kind".into(), self.kind.clone().into());
         entry.insert("sha256".into(), self.checksum().into());
         entry.insert("content".into(), self.content.clone());
-        let metadata = HashMap::from([(ENTRY.to_owned(), Value::Object(entry).to_string())]);
+        let metadata = [(ENTRY.to_owned(), Value::Object(entry).to_string())].into_iter().collect();
         let views = self.tensors.iter().map(|tensor| {
             let view =
                 TensorView::new(tensor.kind, tensor.shape.clone(), &tensor.bytes).expect("the bytes are of this shape");

@@ -30,7 +30,8 @@ use crate::error::Result;
 use crate::scalar::{Scalar, ScalarKind};
 
 /// What kind of demand a check makes. T0 to T6 are those of the design; the others are the trait's remaining contracts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum, serde::Serialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
     /// Exact: integers, bit for bit.
