@@ -64,6 +64,17 @@ impl<T: Scalar> State<T> {
         self.copy_matrix(&b_name, b)
     }
 
+    /// A matrix of it, of whatever shape.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] where there is none of that name.
+    pub fn matrix(&self, name: &str) -> Result<ArrayView2<'_, T>> {
+        match self.tensors.get(name) {
+            Some(Tensor::Matrix(matrix)) => Ok(matrix.view()),
+            found => Err(unlike(name, format!("a matrix {name}"), found)),
+        }
+    }
+
     /// Copies a matrix out of it.
     ///
     /// # Errors
