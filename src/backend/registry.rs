@@ -223,8 +223,10 @@ impl Registry {
 #[cfg(feature = "openblas")]
 const LEFT_OUT: &[(&str, &str)] = &[];
 #[cfg(not(feature = "openblas"))]
-const LEFT_OUT: &[(&str, &str)] =
-    &[("openblas", "built without the `openblas` feature; install libopenblas-dev and build with default features")];
+const LEFT_OUT: &[(&str, &str)] = &[(
+    "openblas",
+    "built without the `openblas` feature; install libopenblas-pthread-dev and build with default features",
+)];
 
 fn left_out(name: &str) -> Option<&'static str> {
     LEFT_OUT.iter().find(|(left_out, _)| *left_out == name).map(|&(_, reason)| reason)

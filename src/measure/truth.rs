@@ -139,8 +139,7 @@ fn worst_of(part: &Part, name: &str, got: &Array2<f64>, expected: &Bounded) -> O
     let mut comparison = Comparison::default();
     comparison.bounded(name, got, expected);
     comparison.worst.map(|worst| {
-        let (row, column) = worst.index;
-        let index = (part.rows.at(row), part.columns.at(column));
+        let index = worst.index.map(|(row, column)| (part.rows.at(row), part.columns.at(column)));
         Worst { index, ..worst }
     })
 }

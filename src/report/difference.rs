@@ -7,7 +7,7 @@ const COLUMNS: [Column; 8] = [
     Column { key: "cell", title: "cell" },
     Column { key: "first_ns", title: "first" },
     Column { key: "second_ns", title: "second" },
-    Column { key: "ratio", title: "ratio" },
+    Column { key: "ratio", title: "second/first" },
     Column { key: "low", title: "95% from" },
     Column { key: "high", title: "to" },
     Column { key: "verdict", title: "verdict" },

@@ -15,8 +15,8 @@ use crate::scalar::{Scalar, ScalarKind};
 pub struct Worst {
     /// Which output, such as `dW1`.
     pub what: String,
-    /// Its place in it.
-    pub index: (usize, usize),
+    /// Its place in it; none for a single number.
+    pub index: Option<(usize, usize)>,
     /// What came.
     pub got: f64,
     /// What was expected.
@@ -61,17 +61,25 @@ fn ratio(error: f64, bound: f64) -> f64 {
     }
 }
 
+const UNWRITTEN: &str = " (outputs are full of NaN before a pass: it was not written, or what it was made of was not)";
+
 impl fmt::Display for Worst {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Worst { what, index: (i, j), got, expected, error, bound } = self;
+        let Worst { what, index, got, expected, error, bound } = self;
+        let place = index.map_or(String::new(), |(i, j)| format!("[{i},{j}]"));
         if self.error == 0.0 && self.is_within() {
             // The first of many: its place says nothing.
             f.write_str("exact")
         } else if self.is_within() {
             let share = self.ratio();
-            write!(f, "largest error {error:.1e} ({share:.2} of the bound) at {what}[{i},{j}]")
+            write!(f, "largest error {error:.1e} ({share:.2} of the bound) at {what}{place}")
+        } else if *bound == 0.0 && index.is_none() {
+            write!(f, "{what}: {got}, expected {expected}")
         } else {
-            write!(f, "{what}[{i},{j}] is {got:?}, expected {expected:?}: error {error:.3e}, bound {bound:.3e}")
+            write!(f, "{what}{place} is {got:?}, expected {expected:?}: error {error:.3e}, bound {bound:.3e}")?;
+            // The commonest mistake of a new backend.
+            let unwritten = if got.is_nan() && expected.is_finite() { UNWRITTEN } else { "" };
+            f.write_str(unwritten)
         }
     }
 }
@@ -146,9 +154,11 @@ impl Comparison {
         });
     }
 
-    /// Demands that a single number be another.
+    /// Demands that a single number, a count of something, be another. Zero is as good as any.
     pub fn equal(&mut self, what: &str, got: f64, expected: f64) {
-        self.within(what, &Array2::from_elem((1, 1), got), &Array2::from_elem((1, 1), expected), |_| 0.0);
+        self.numbers += 1;
+        let error = if got == expected { 0.0 } else { (got - expected).abs() };
+        self.take(Some(Worst { what: what.into(), index: None, got, expected, error, bound: 0.0 }));
     }
 
     /// Holds the 2-norm of a difference against one bound.
@@ -159,7 +169,7 @@ impl Comparison {
         let error = if got.dim() == expected.dim() { norm(&(got - expected)) } else { f64::INFINITY };
         let what = format!("the norm of {what}");
         let (got, expected) = (norm(got), norm(expected));
-        self.take(Some(Worst { what, index: (0, 0), got, expected, error, bound }));
+        self.take(Some(Worst { what, index: None, got, expected, error, bound }));
     }
 
     /// Finds the worst element; `judge` gives error and bound.
@@ -170,8 +180,14 @@ impl Comparison {
         expected: ArrayView2<'_, E>,
         judge: impl Fn((usize, usize), &T, &E) -> (f64, f64),
     ) {
-        let worst =
-            |index, got, expected, error, bound| Worst { what: what.into(), index, got, expected, error, bound };
+        let worst = |index, got, expected, error, bound| Worst {
+            what: what.into(),
+            index: Some(index),
+            got,
+            expected,
+            error,
+            bound,
+        };
         if got.dim() != expected.dim() {
             self.take(Some(worst((0, 0), f64::NAN, f64::NAN, f64::INFINITY, 0.0)));
             return;
@@ -324,7 +340,7 @@ mod tests {
     }
 
     fn worst(error: f64, bound: f64) -> Worst {
-        Worst { what: "dW".into(), index: (0, 1), got: 2.0, expected: 1.0, error, bound }
+        Worst { what: "dW".into(), index: Some((0, 1)), got: 2.0, expected: 1.0, error, bound }
     }
 
     #[test]
@@ -344,19 +360,19 @@ mod tests {
 
     #[test]
     fn of_equals_the_first_is_kept() {
-        let (first, second) = (worst(1.0, 2.0), Worst { index: (5, 5), ..worst(2.0, 4.0) });
-        assert_eq!(first.clone().or_worse(second.clone()).index, (0, 1));
+        let (first, second) = (worst(1.0, 2.0), Worst { index: Some((5, 5)), ..worst(2.0, 4.0) });
+        assert_eq!(first.clone().or_worse(second.clone()).index, Some((0, 1)));
         let mut comparison = Comparison { worst: Some(first), numbers: 2, zeros: 1 };
         assert!(!comparison.absorb(Comparison { worst: Some(second), numbers: 30, zeros: 4 }));
         assert_eq!(
-            (comparison.numbers, comparison.zeros, comparison.worst.as_ref().map(|w| w.index)),
+            (comparison.numbers, comparison.zeros, comparison.worst.as_ref().and_then(|w| w.index)),
             (32, 5, Some((0, 1)))
         );
         assert!(comparison.absorb(Comparison { worst: Some(worst(3.0, 4.0)), numbers: 1, zeros: 0 }));
         assert!(!comparison.absorb(Comparison::default()));
         assert_eq!(comparison.worst, Some(worst(3.0, 4.0)));
         // Of equals in one matrix too.
-        assert_eq!(judged(&array![[1.5, 2.5, 9.0]], &array![[1.0, 2.0, 9.0]], 1.0).index, (0, 0));
+        assert_eq!(judged(&array![[1.5, 2.5, 9.0]], &array![[1.0, 2.0, 9.0]], 1.0).index, Some((0, 0)));
     }
 
     #[test]
@@ -376,7 +392,7 @@ mod tests {
         // 2 of a bound of 1, and 0.5 of one of 10.
         assert_eq!(
             found.worst,
-            Some(Worst { what: "Z".into(), index: (0, 1), got: 7.0, expected: 5.0, error: 2.0, bound: 1.0 })
+            Some(Worst { what: "Z".into(), index: Some((0, 1)), got: 7.0, expected: 5.0, error: 2.0, bound: 1.0 })
         );
         let mut found = Comparison::default();
         let value = Bounded { value: array![[1.0, 2.0]], error: array![[0.5, 0.25]] };

@@ -55,8 +55,9 @@ pub fn dispute(case: &Case, outcomes: &[Outcome]) -> Option<Dispute> {
         if of_file.is_none() {
             // What the backend itself says must be right.
             let bounded = truth.get(worst.what.strip_suffix(AS_PRINTED).unwrap_or(&worst.what))?;
-            let error = (worst.got - bounded.value.get(worst.index)?).abs();
-            let is_right = error <= 2.0 * bounded.error[worst.index];
+            let index = worst.index?;
+            let error = (worst.got - bounded.value.get(index)?).abs();
+            let is_right = error <= 2.0 * bounded.error[index];
             if !is_right {
                 return None;
             }
@@ -72,7 +73,7 @@ pub fn dispute(case: &Case, outcomes: &[Outcome]) -> Option<Dispute> {
     let truth: Outputs = truth.into_iter().map(|(name, bounded)| (name, bounded.value)).collect();
     let Worst { index, got, expected, .. } = *worst;
     let likely = if what.ends_with(AS_PRINTED) { Likely::Wrong } else { likely(case, &truth, got, expected) };
-    Some(Dispute { case: case.name.clone(), backends, what: what.into(), index, got, expected, likely })
+    Some(Dispute { case: case.name.clone(), backends, what: what.into(), index: index?, got, expected, likely })
 }
 
 const AS_PRINTED: &str = " as printed";

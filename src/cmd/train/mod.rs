@@ -66,7 +66,7 @@ pub(crate) struct Args {
     /// SHA-256 that the test file must have
     #[arg(long, value_name = "HEX", requires = "test")]
     test_sha256: Option<Sha256>,
-    /// The backend that computes; `layerbench list` names them
+    /// The backend that computes; `layerbench list` names them [required, but for --resume]
     #[arg(long, value_name = "NAME", required_unless_present = "resume")]
     backend: Option<String>,
     /// Number of threads [default: all, or 1 where the backend has no more]

@@ -119,11 +119,12 @@ impl Verification {
             reason: reason(outcome),
             executed: *executed,
             worst: worst.as_ref().map(|worst| {
-                let Worst { what, index: (row, column), got, expected, error, bound } = worst;
+                let Worst { what, index, got, expected, error, bound } = worst;
                 Largest {
                     output: what.clone(),
-                    row: *row,
-                    column: *column,
+                    // A single number has no place.
+                    row: index.map_or(0, |(row, _)| row),
+                    column: index.map_or(0, |(_, column)| column),
                     got: Number(*got),
                     expected: Number(*expected),
                     error: Number(*error),

@@ -132,11 +132,7 @@ fn hold_count<T: Scalar>(engine: &dyn Engine<T>, process: Process, label: &str, 
             size = larger;
         }
     }
-    found.equal(
-        &format!("threads at work beyond those of {label}, plus one"),
-        1.0 + fewest.saturating_sub(threads) as f64,
-        1.0,
-    );
+    found.equal(&format!("threads at work at once in {label}"), fewest.max(threads) as f64, threads as f64);
     found.equal(
         &format!("1 where {label} is serial or two of its threads work at once"),
         f64::from(u8::from(has_two)),
@@ -251,7 +247,7 @@ fn hold_rest<T: Scalar>(remote: &Remote<T>, threads: NonZeroUsize, when: &str, f
     // What was dropped is dropped in the child with the next request; and that a process is gone is an error.
     remote.float_states(threads)?;
     if let Some(restless) = remote.process(threads).and_then(restless) {
-        found.equal(&format!("threads without rest {when}, plus one"), 1.0 + restless as f64, 1.0);
+        found.equal(&format!("threads without rest {when}"), restless as f64, 0.0);
     }
     Ok(())
 }
