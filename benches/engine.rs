@@ -10,7 +10,7 @@ use layerbench::measure::statistics::median;
 use layerbench::workload::{Phase, Workload};
 use layerbench::{Registry, Scalar};
 
-/// How long a sample is by default (`measure --sample-ms`).
+/// How long a sample is by default (`measure --sample`).
 const SAMPLE_NS: f64 = 20e6;
 const SAMPLES: usize = 1001;
 

@@ -43,9 +43,9 @@ fn offering(command: &Command, program: &str, registry: &Registry) -> Command {
 fn with_values(arg: Arg, registry: &Registry) -> Arg {
     let backends = || registry.entries().iter().map(|entry| entry.name().to_owned());
     let names: Vec<String> = match arg.get_long() {
-        Some("backend" | "engine") => backends().collect(),
+        Some("backend") => backends().collect(),
         Some("require") => backends().chain(registry.left_out().into_iter().map(|(name, _)| name.to_owned())).collect(),
-        Some("workload") => Workload::embedded().into_iter().map(|workload| workload.name).collect(),
+        Some("workloads") => Workload::embedded().into_iter().map(|workload| workload.name).collect(),
         Some("phase") => Phase::ALL.iter().map(|phase| phase.name().to_owned()).collect(),
         Some("check") => {
             let cases = fixture::embedded().into_iter().map(|case| case.name);

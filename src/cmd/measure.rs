@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use regex_lite::Regex;
 
 use crate::backend::Registry;
 use crate::cmd::interrupt::Interrupt;
-use crate::cmd::measuring::{Run, deadline, parse_seconds, program, verdict};
+use crate::cmd::measuring::{Run, deadline, parse_time, program, verdict};
 use crate::cmd::paths::{Paths, is_own_descriptor};
 use crate::cmd::{Verdict, cores, expect_sane_threads, tell};
 use crate::compare::Results;
@@ -34,14 +34,14 @@ pub(crate) struct Selection {
     #[arg(short, long, value_name = "REGEX")]
     filter: Vec<Regex>,
     /// Backends whose name fits
-    #[arg(short = 'e', long = "engine", visible_alias = "backend", value_name = "REGEX")]
-    engines: Vec<Regex>,
+    #[arg(short, long = "backend", short_alias = 'e', alias = "engine", value_name = "REGEX")]
+    backends: Vec<Regex>,
     /// Phases (forward, backward, step, train) whose name fits
     #[arg(short = 'm', long = "phase", alias = "model", value_name = "REGEX")]
     phases: Vec<Regex>,
-    /// Workloads whose name fits
-    #[arg(short, long = "workload", value_name = "REGEX")]
-    workload: Vec<Regex>,
+    /// Workloads whose name fits; for `measure` also a TOML file of workloads (docs/workloads.md), in place of the embedded ones
+    #[arg(short, long, alias = "workload", value_name = "REGEX")]
+    workloads: Vec<Workloads>,
     /// Scalar types
     #[arg(short, long)]
     scalar: Vec<ScalarKind>,
@@ -50,13 +50,66 @@ pub(crate) struct Selection {
     threads: Vec<NonZeroUsize>,
 }
 
+/// Workloads on a command line: those of a file, or some by name.
+#[derive(Clone, Debug)]
+pub(crate) enum Workloads {
+    File(PathBuf),
+    Named(Regex),
+}
+
+impl std::str::FromStr for Workloads {
+    type Err = String;
+
+    /// What ends as TOML files do is one, whether or not it is there: a message about a file tells more than one about an expression.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.ends_with(".toml") || Path::new(text).is_file() {
+            return Ok(Workloads::File(text.into()));
+        }
+        Regex::new(text).map(Workloads::Named).map_err(|error| error.to_string())
+    }
+}
+
+impl Workloads {
+    fn named(&self) -> Option<&Regex> {
+        match self {
+            Workloads::Named(name) => Some(name),
+            Workloads::File(_) => None,
+        }
+    }
+}
+
+/// As long as a sample may be.
+fn parse_sample(text: &str) -> Result<Duration, String> {
+    const SHORTEST: Duration = Duration::from_millis(1);
+    const LONGEST: Duration = Duration::from_secs(60);
+    let sample = parse_time(text)?;
+    if (SHORTEST..=LONGEST).contains(&sample) { Ok(sample) } else { Err("expected 1ms to 60s".into()) }
+}
+
 impl Selection {
+    /// Files of workloads.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let file = |workloads: &Workloads| match workloads {
+            Workloads::File(path) => Some(path.clone()),
+            Workloads::Named(_) => None,
+        };
+        self.workloads.iter().filter_map(file).collect()
+    }
+
+    /// For verbs that read records: these have their workloads in them.
+    pub(crate) fn expect_no_files(&self) -> anyhow::Result<()> {
+        match self.files().first() {
+            Some(path) => bail!("{}: records have their workloads in them; select some by name", visible(path.display())),
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn filter(&self) -> Filter {
         Filter {
             ids: self.filter.clone(),
-            backends: self.engines.clone(),
+            backends: self.backends.clone(),
             phases: self.phases.clone(),
-            workloads: self.workload.clone(),
+            workloads: self.workloads.iter().filter_map(Workloads::named).cloned().collect(),
             scalars: self.scalar.clone(),
             threads: self.threads.clone(),
         }
@@ -67,9 +120,6 @@ impl Selection {
 pub(crate) struct Args {
     #[command(flatten)]
     selection: Selection,
-    /// A TOML file of workloads (docs/workloads.md), instead of the embedded ones; may be given several times
-    #[arg(long, value_name = "FILE")]
-    workloads: Vec<PathBuf>,
     /// Show which cells would be measured, and measure nothing
     #[arg(long)]
     list: bool,
@@ -87,23 +137,27 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     rounds: u16,
     /// How long a sample should take; passes are repeated to fill it
-    #[arg(long, value_name = "MS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=60_000))]
-    sample_ms: u64,
+    #[arg(long, value_name = "TIME", default_value = "20ms", value_parser = parse_sample)]
+    sample: Duration,
+    /// The same in milliseconds, as it was called
+    #[arg(long, hide = true, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=60_000), conflicts_with = "sample")]
+    sample_ms: Option<u64>,
     /// Samples are one pass each, with caches flushed before
     #[arg(long)]
     cold_cache: bool,
     /// How long a child may take to get ready, or for a sample, before it is killed
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = parse_seconds)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_time)]
     timeout: Duration,
     /// Stop after this time; run again with the same output to go on
-    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     max_time: Option<Duration>,
 }
 
 pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen: Screen) -> anyhow::Result<Verdict> {
     let deadline = deadline(args.max_time);
     args.selection.threads.iter().try_for_each(|&threads| expect_sane_threads(threads))?;
-    let workloads = workloads(&args.workloads)?;
+    let files = args.selection.files();
+    let workloads = workloads(&files)?;
     let wanted = cells(registry, &workloads, &args.selection.filter(), cores());
     if wanted.is_empty() {
         bail!("no cell fits the filters; `measure --list` without them shows all there are");
@@ -116,7 +170,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
     };
 
     let node = node(args.node.as_deref())?;
-    Paths::default().reads("--workloads", &args.workloads).writes("--output", [path]).check()?;
+    Paths::default().reads("--workloads", &files).writes("--output", [path]).check()?;
     if is_own_descriptor(path) {
         bail!("{}: the table goes there too; name a file for the records", path.display());
     }
@@ -192,7 +246,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
             )),
             program: program()?,
             rounds: args.rounds.into(),
-            sample: Duration::from_millis(args.sample_ms),
+            sample: args.sample_ms.map_or(args.sample, Duration::from_millis),
             timeout: args.timeout,
             flush_bytes,
             deadline,

@@ -142,11 +142,17 @@ pub(crate) fn program() -> anyhow::Result<Program> {
 }
 
 /// Parses a positive number of seconds.
-pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse::<f64>().ok().filter(|&seconds| seconds > 0.0);
+/// A time with its unit; a number alone is seconds.
+pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
+    // The longer ending first: `ms` ends with `s`.
+    const UNITS: [(&str, f64); 4] = [("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+    let with_unit = UNITS.into_iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)));
+    let (number, unit) = with_unit.unwrap_or((text, 1.0));
+    let seconds = number.trim_end().parse::<f64>().ok().filter(|&number| number > 0.0).map(|number| number * unit);
     seconds
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| "expected a positive number of seconds".into())
+        .filter(|time| !time.is_zero())
+        .ok_or_else(|| "expected a positive time, such as 10s, 500ms, 2m or 1h".into())
 }
 
 /// The instant after which no sample begins.
@@ -176,5 +182,20 @@ pub(crate) fn verdict(
         (0, 0) if !mistrusted.is_empty() => Ok(Verdict::Inconclusive),
         (0, 0) => Ok(Verdict::Fine),
         (0, broken) => bail!("{broken} cells could not be measured: {}", reasons()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        for (text, milliseconds) in [("10s", 10_000), ("500ms", 500), ("2m", 120_000), ("1.5h", 5_400_000), ("60", 60_000), ("0.25", 250)] {
+            assert_eq!(parse_time(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for text in ["", "s", "-1", "0", "0ms", "nan", "inf", "1e300h", "1d", "ten", "1e-12ms"] {
+            assert!(parse_time(text).is_err(), "{text}");
+        }
     }
 }

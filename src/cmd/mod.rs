@@ -104,6 +104,7 @@ fn chosen<'a>(registry: &'a Registry, names: &[String]) -> Result<Vec<&'a Entry>
 /// The cells of record files that the selection takes. Says where one file's cells stand back for another's.
 fn results(files: &[PathBuf], selection: &measure::Selection) -> anyhow::Result<Results> {
     input::expect_one_stdin(files)?;
+    selection.expect_no_files()?;
     // Standard output may be one of them.
     Paths::default().reads("the records", files.iter().map(|path| input::file(path))).check()?;
     let mut records = Vec::new();

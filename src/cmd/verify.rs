@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::bail;
 
 use crate::backend::Registry;
-use crate::cmd::measuring::{parse_seconds, program};
+use crate::cmd::measuring::{parse_time, program};
 use crate::cmd::output::Output;
 use crate::cmd::paths::Paths;
 use crate::cmd::{Verdict, chosen, expect_sane_threads, input, program_name, tell};
@@ -64,14 +64,14 @@ pub(crate) struct Args {
     /// The proof that checks can fail: which of them catch each seeded bug; exit code 1 where one that must does not
     #[arg(long, conflicts_with_all = ["backends", "fixtures", "scalar", "tiers", "checks", "threads", "shape", "seed", "draw", "timeout", "quick", "full", "required", "format", "output"])]
     faults: bool,
-    /// How many seconds a backend's process may take for one answer; it is ended then, and the check has failed
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = parse_seconds)]
+    /// How long a backend's process may take for one answer; it is ended then, and the check has failed
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_time)]
     timeout: Duration,
     /// What the report is written as
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     /// Write the report to this file, and text to standard output
-    #[arg(long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 

@@ -37,11 +37,11 @@ use setup::Setup;
 #[command(group = clap::ArgGroup::new("trained_on").args(["train", "resume"]).multiple(true))]
 pub(crate) struct Args {
     /// One of the course's models [default: l-layer, or the checkpoint's]
-    #[arg(long, value_parser = ["two-layer", "l-layer"], conflicts_with = "arch")]
+    #[arg(long, value_parser = ["two-layer", "l-layer"], conflicts_with = "layers")]
     model: Option<String>,
-    /// Layer sizes instead of a model, such as 12288,20,7,5,1
-    #[arg(long, value_name = "SIZES")]
-    arch: Option<Architecture>,
+    /// Layer sizes instead of a model, such as 12288,20,7,5,1; ReLU inside and sigmoid at the end, or as in 12288,20:sigmoid,1
+    #[arg(long, alias = "arch", value_name = "SIZES")]
+    layers: Option<Architecture>,
     /// Initial weights: inv-sqrt, he, zeros, or a number that scales normal random numbers [default: the model's, or inv-sqrt]
     #[arg(long)]
     init: Option<Init>,

@@ -56,7 +56,7 @@ impl Setup {
     }
 
     fn fresh(args: &Args) -> Self {
-        let (architecture, init) = match &args.arch {
+        let (architecture, init) = match &args.layers {
             Some(architecture) => (architecture.clone(), Init::InverseSqrt),
             None => of_model(args.model.as_deref().unwrap_or("l-layer")),
         };
@@ -122,7 +122,7 @@ fn expect_agreement(path: &Path, args: &Args, before: &Provenance) -> anyhow::Re
     let plain = |given: Option<String>| given.map(|given| (given.clone(), given));
     let given = [
         ("--model", model, &before.architecture),
-        ("--arch", plain(args.arch.as_ref().map(ToString::to_string)), &before.architecture),
+        ("--layers", plain(args.layers.as_ref().map(ToString::to_string)), &before.architecture),
         ("--init", plain(args.init.map(|init| init.to_string())), &before.init),
         ("--seed", plain(args.seed.map(|seed| seed.to_string())), &before.seed.to_string()),
         ("--lr", plain(args.lr.map(|rate| rate.to_string())), &before.rate.to_string()),
