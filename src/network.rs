@@ -1,5 +1,19 @@
 //! A network on an engine: parameters, gradients and activations in arenas, and its planned layers. What a network is as data is in
 //! [`model`](crate::model), training loops are in [`train`](crate::train), pictures in [`data`](crate::data).
+//!
+//! ```
+//! use layerbench::Registry;
+//! use layerbench::model::Init;
+//! use layerbench::network::Network;
+//! use ndarray::array;
+//!
+//! let engine = Registry::builtin().open::<f64>("ndarray", 1)?;
+//! let mut network = Network::new(&engine, &"2,4,1".parse()?, Init::He, 1)?;
+//! let probabilities = network.predict(array![[0.0, 1.0, -1.0], [2.0, 0.0, 1.0]].view())?;
+//! assert_eq!(probabilities.dim(), (1, 3));
+//! assert!(probabilities.iter().all(|p| (0.0..=1.0).contains(p)));
+//! # Ok::<(), layerbench::Error>(())
+//! ```
 
 use std::sync::Arc;
 

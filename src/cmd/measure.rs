@@ -99,7 +99,9 @@ impl Selection {
     /// For verbs that read records: these have their workloads in them.
     pub(crate) fn expect_no_files(&self) -> anyhow::Result<()> {
         match self.files().first() {
-            Some(path) => bail!("{}: records have their workloads in them; select some by name", visible(path.display())),
+            Some(path) => {
+                bail!("{}: records have their workloads in them; select some by name", visible(path.display()))
+            }
             None => Ok(()),
         }
     }

@@ -191,7 +191,9 @@ mod tests {
 
     #[test]
     fn times_have_units() {
-        for (text, milliseconds) in [("10s", 10_000), ("500ms", 500), ("2m", 120_000), ("1.5h", 5_400_000), ("60", 60_000), ("0.25", 250)] {
+        for (text, milliseconds) in
+            [("10s", 10_000), ("500ms", 500), ("2m", 120_000), ("1.5h", 5_400_000), ("60", 60_000), ("0.25", 250)]
+        {
             assert_eq!(parse_time(text), Ok(Duration::from_millis(milliseconds)), "{text}");
         }
         for text in ["", "s", "-1", "0", "0ms", "nan", "inf", "1e300h", "1d", "ten", "1e-12ms"] {

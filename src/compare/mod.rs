@@ -1,4 +1,19 @@
 //! What records say: summaries, rankings and differences, all derived on reading. Nothing is measured here, and nothing printed.
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use layerbench::compare::{Results, ranking::rank};
+//! use layerbench::measure::journal;
+//!
+//! # let file = concat!(env!("CARGO_MANIFEST_DIR"), "/record/xeon-avx512-2cores.jsonl");
+//! let results = Results::new(journal::read(Path::new(file))?);
+//! for ranking in rank(&results) {
+//!     let first = &ranking.places[0];
+//!     println!("{}: {} on {} threads", ranking.phase.map_or("overall", |phase| phase.name()), first.contender.name(), first.contender.threads);
+//! }
+//! # Ok::<(), layerbench::Error>(())
+//! ```
 
 pub mod difference;
 mod noise;

@@ -8,6 +8,21 @@
 //!
 //! Fixtures and clocks are unknown here.
 //!
+//! ```
+//! use layerbench::Registry;
+//! use layerbench::layer::{Activation, LayerSpec, Params};
+//! use ndarray::{Array2, array};
+//!
+//! let engine = Registry::builtin().open::<f64>("naive", 1)?;
+//! let mut layer = engine.plan(LayerSpec { inputs: 2, outputs: 1, batch: 3, activation: Activation::Relu })?;
+//! let (w, b, a_prev) = (array![[1.0, -1.0]], array![[0.5]], array![[1.0, 2.0, 0.0], [0.0, 1.0, 4.0]]);
+//! let (mut z, mut a) = (Array2::zeros((1, 3)), Array2::zeros((1, 3)));
+//! layer.forward(Params { w: w.view(), b: b.view() }, a_prev.view(), z.view_mut(), a.view_mut())?;
+//! assert_eq!(z, array![[1.5, 1.5, -3.5]]);
+//! assert_eq!(a, array![[1.5, 1.5, 0.0]]);
+//! # Ok::<(), layerbench::Error>(())
+//! ```
+//!
 //! # Contracts
 //!
 //! They are stated here once, and hold for every implementation of [`Layer`].

@@ -9,6 +9,21 @@
 //! passes find changed inputs (`change`), and what they gave (`sampling`, `results`) must come out again in a `replay`, or be right (`truth`).
 //! All this is against carelessness, libraries with own clocks and remembered results; who writes into this program's memory is not stopped.
 
+//!
+//! ```
+//! use layerbench::Registry;
+//! use layerbench::measure::Job;
+//! use layerbench::workload::{Phase, Workload};
+//!
+//! // A pass as a measured child makes it; the clock, the rounds and the judging are the engine's.
+//! let workload = Workload::find("planar").expect("embedded");
+//! let engine = Registry::builtin().open::<f64>("ndarray", 1)?;
+//! let mut job = Job::new(&engine, &workload, Phase::Forward, workload.examples()?)?;
+//! let time = job.run(1, 3)?;
+//! println!("{:.3} GFLOP/s", 3.0 * workload.flops(Phase::Forward) / time.as_nanos() as f64);
+//! # Ok::<(), layerbench::Error>(())
+//! ```
+
 mod cell;
 mod change;
 mod child;

@@ -1,4 +1,24 @@
 //! Training: the [`Trainer`] of a run, the default that is made of layers, and the loop. No files, no progress display.
+//!
+//! ```
+//! use std::ops::ControlFlow;
+//!
+//! use layerbench::Registry;
+//! use layerbench::layer::Training;
+//! use layerbench::model::{Init, Parameters};
+//! use layerbench::train::{train, trainer};
+//! use ndarray::array;
+//!
+//! let engine = Registry::builtin().open::<f64>("naive", 1)?;
+//! let start = Parameters::initialized(&"2,3,1".parse()?, Init::He, 1);
+//! // Four examples, one a column, with their labels.
+//! let (x, y) = (array![[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]], array![[0.0, 1.0, 1.0, 1.0]]);
+//! let run = Training::plain(start, x.into_shared(), y.into_shared(), 0.5);
+//! let mut trainer = trainer(&engine, &run)?;
+//! let costs = train(engine.as_ref(), trainer.as_mut(), 100, &mut |_, _| ControlFlow::Continue(()))?;
+//! assert!(costs[99] < costs[0] / 2.0);
+//! # Ok::<(), layerbench::Error>(())
+//! ```
 
 mod layer_trainer;
 mod run;
