@@ -323,7 +323,7 @@ fn a_stopped_run_keeps_whole_rounds() {
     let program = Program::at(assert_cmd::cargo::cargo_bin!("layerbench"));
     for (rounds_before, kept) in [(FEWEST_ROUNDS, true), (FEWEST_ROUNDS - 1, false)] {
         let stop = Arc::new(AtomicBool::new(false));
-        let mut measurer = Measurer::new(Settings {
+        let measurer = Measurer::new(Settings {
             judge: Arc::new(Suites::new(&Registry::builtin(), Venue::children_of(program.clone()), Arc::default())),
             program: program.clone(),
             rounds: 100,

@@ -37,7 +37,7 @@ impl Run<'_> {
     ) -> anyhow::Result<usize> {
         let command = command();
         let cold_cache = self.settings.flush_bytes.is_some();
-        let mut measurer = Measurer::new(self.settings);
+        let measurer = Measurer::new(self.settings);
         let with_echoes = self.earlier.is_some();
         let mut pairs = Pairs::new(groups(cells).count(), self.earlier.unwrap_or_default());
         let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };

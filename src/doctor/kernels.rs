@@ -1,11 +1,13 @@
 //! Which of OpenBLAS's kernels is right and fastest on this CPU: candidates, rounds, and the choice. How a child is run is the
 //! caller's affair, so that crashes and hangs can be tried without any.
 
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use super::probe::{Answer, PRODUCTS};
 use super::trial::{Ratio, Status, Trial, Trials};
 use crate::measure::statistics::{geometric_mean, median, median_interval};
+use crate::measure::{Contestant, Race};
 
 /// Nine rounds give an interval of 96%.
 const ROUNDS: usize = 9;
@@ -81,34 +83,33 @@ pub fn settings(present: Option<String>, instruction_sets: &[String]) -> Vec<Set
 
 /// Checks every setting, then times those that are right, in rounds of alternating order: a slow minute of the machine hits all
 /// alike. `run` has a child do a task; where there is no answer it says what became of the child.
-pub fn compare(
-    settings: Vec<Setting>,
-    threads: usize,
-    run: &mut dyn FnMut(&Setting, Task) -> Result<Answer, Status>,
-) -> Trials {
-    let mut contenders: Vec<Contender> = settings.into_iter().map(|setting| Contender::checked(setting, run)).collect();
+pub fn compare<'a>(settings: Vec<Setting>, threads: usize, run: &'a mut Run<'a>) -> Trials {
+    let run = RefCell::new(run);
+    let mut race = Race::new(
+        settings
+            .into_iter()
+            .map(|setting| InTurn { contender: Contender::checked(setting, &run), run: &run })
+            .collect(),
+    );
+    let base = |race: &Race<InTurn<'_, '_>>| {
+        race.contestants().next().map(|present| present.contender.samples.clone()).unwrap_or_default()
+    };
     let clock = Instant::now();
-    for round in 0..ROUNDS {
-        if clock.elapsed() > LONGEST {
-            break;
-        }
-        let mut order: Vec<usize> = (0..contenders.len()).collect();
-        if round % 2 == 1 {
-            order.reverse();
-        }
-        for index in order {
-            contenders[index].sample(run);
-        }
-        if round + 1 == TRIAL_ROUNDS {
-            let base = contenders[0].samples.clone();
-            for contender in &mut contenders[1..] {
-                contender.stays = !contender.speedups(&base).iter().all(|&speedup| speedup < CLEARLY_SLOWER);
-            }
+    while race.rounds() < ROUNDS && clock.elapsed() <= LONGEST {
+        race.round(&|| false, &mut |_| ());
+        if race.rounds() == TRIAL_ROUNDS {
+            let base = base(&race);
+            let is_slower = |in_turn: &InTurn<'_, '_>| {
+                in_turn.contender.speedups(&base).iter().all(|&speedup| speedup < CLEARLY_SLOWER)
+            };
+            let slower: Vec<bool> = race.contestants().map(is_slower).collect();
+            // The present setting is what all others are held against.
+            (1..slower.len()).filter(|&index| slower[index]).for_each(|index| race.dismiss(index));
         }
     }
-    let base = contenders[0].samples.clone();
+    let base = base(&race);
     let rounds = base.len();
-    let mut trials = contenders.into_iter().map(|contender| contender.trial(&base));
+    let mut trials = race.into_contestants().map(|in_turn| in_turn.contender.trial(&base));
     let now = trials.next().expect("the present setting is the first");
     let now = Trial { speedup: None, ..now };
     let products = PRODUCTS.iter().map(|product| product.name).collect();
@@ -119,31 +120,44 @@ struct Contender {
     setting: Setting,
     kernel: Option<String>,
     status: Status,
-    stays: bool,
     /// Seconds per product; one entry per round.
     samples: Vec<Vec<f64>>,
 }
 
+/// Has a child with a setting do a task.
+type Run<'a> = dyn FnMut(&Setting, Task) -> Result<Answer, Status> + 'a;
+
+/// A contender in a race, with what runs it.
+struct InTurn<'a, 'b> {
+    contender: Contender,
+    run: &'a RefCell<&'b mut Run<'b>>,
+}
+
+impl Contestant for InTurn<'_, '_> {
+    fn turn(&mut self, _: usize) {
+        if self.contender.status == Status::Timed
+            && let Some(seconds) = self.contender.take(Task::Time, self.run)
+        {
+            self.contender.samples.push(seconds);
+        }
+    }
+
+    fn forget_after(&mut self, rounds: usize) {
+        self.contender.samples.truncate(rounds);
+    }
+}
+
 impl Contender {
-    fn checked(setting: Setting, run: &mut dyn FnMut(&Setting, Task) -> Result<Answer, Status>) -> Self {
-        let mut contender =
-            Contender { setting, kernel: None, status: Status::Timed, stays: true, samples: Vec::new() };
+    fn checked(setting: Setting, run: &RefCell<&mut Run<'_>>) -> Self {
+        let mut contender = Contender { setting, kernel: None, status: Status::Timed, samples: Vec::new() };
         contender.take(Task::Check, run);
         contender
     }
 
-    fn sample(&mut self, run: &mut dyn FnMut(&Setting, Task) -> Result<Answer, Status>) {
-        if self.stays
-            && self.status == Status::Timed
-            && let Some(seconds) = self.take(Task::Time, run)
-        {
-            self.samples.push(seconds);
-        }
-    }
-
     /// Has a child do the task; whatever is not as it should be ends in the status.
-    fn take(&mut self, task: Task, run: &mut dyn FnMut(&Setting, Task) -> Result<Answer, Status>) -> Option<Vec<f64>> {
-        self.status = match run(&self.setting, task) {
+    fn take(&mut self, task: Task, run: &RefCell<&mut Run<'_>>) -> Option<Vec<f64>> {
+        let answer = (run.borrow_mut())(&self.setting, task);
+        self.status = match answer {
             Err(status) => status,
             Ok(answer) => {
                 let asked = if let Setting::Name(name) = self.setting { name } else { &answer.kernel };

@@ -72,6 +72,11 @@ impl<'a> Contender<'a> {
         }
     }
 
+    /// Nanoseconds of a pass in each round, as the child states them.
+    pub fn times(&self) -> Vec<f64> {
+        self.samples.iter().map(|sample| sample.times.stated as f64 / self.passes as f64).collect()
+    }
+
     /// Takes the sample of a round; `seed` is the round's.
     pub fn sample(&mut self, round: usize, seed: u64, timeout: Duration, is_over: impl Fn() -> bool) {
         let Ok(child) = &mut self.child else { return };

@@ -6,14 +6,15 @@ use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::cell::Cell;
+use super::change;
 use super::contender::Contender;
 use super::gauges::Gauge;
 use super::process::Child;
 use super::protocol::Failure;
+use super::race::{Contestant, Race};
 use super::record::{Child as ChildKind, Limits, Outcome};
 use super::replay::{self, Replay};
 pub use super::settings::{FEWEST_ROUNDS, Settings};
-use super::{change, order};
 
 /// A child that is through.
 #[derive(Clone, Debug)]
@@ -68,18 +69,42 @@ impl Measurer {
 
     /// Measures children in the same rounds: those of a group of cells that compete, and further ones. The limits are those of the
     /// group's cells.
-    pub fn measure(&mut self, children: &[(Cell, ChildKind)], watch: &mut dyn FnMut(Event<'_>)) -> Rounds {
+    pub fn measure(&self, children: &[(Cell, ChildKind)], watch: &mut dyn FnMut(Event<'_>)) -> Rounds {
+        let mut measurement = match self.begin(children, watch) {
+            Ok(measurement) => measurement,
+            Err(rounds) => return rounds,
+        };
+        while measurement.rounds() < self.settings.rounds {
+            if self.is_over() || !measurement.round(watch) {
+                if measurement.rounds() < FEWEST_ROUNDS {
+                    return measurement.abandon();
+                }
+                break;
+            }
+        }
+        measurement.finish(watch)
+    }
+
+    /// Prepares children that are to be measured in the same rounds, for whoever decides for himself who stays in.
+    ///
+    /// # Errors
+    /// There was no time, or the run was stopped: what is known of those that failed meanwhile.
+    pub fn begin<'a>(
+        &'a self,
+        children: &'a [(Cell, ChildKind)],
+        watch: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Measurement<'a>, Rounds> {
         let started_unix_ms = unix_ms();
         let (mut rounds, mut contenders) = (Rounds::default(), Vec::new());
         for (cell, child) in children {
             if self.is_over() {
-                return rounds;
+                return Err(rounds);
             }
             watch(Event::Preparing(cell));
             match self.prepare(cell, *child) {
                 Ok(contender) => contenders.push(contender),
                 // What is said of a cell whose judging was stopped is nothing.
-                Err(_) if self.is_stopped() => return rounds,
+                Err(_) if self.is_stopped() => return Err(rounds),
                 Err(failure) => {
                     let (cell, child, outcome) = (cell.clone(), *child, Outcome::Failed(failure));
                     rounds.finished.push(Finished { cell, child, started_unix_ms, outcome });
@@ -89,52 +114,17 @@ impl Measurer {
             watch(Event::Done(1));
         }
         // Drawn now, so that what must come out is known while the timed child still has what came out, and before any cell is timed.
-        let seeds: Vec<u64> = (0..self.settings.rounds).map(|_| change::draw()).collect();
+        let seeds: Rc<[u64]> = (0..self.settings.rounds).map(|_| change::draw()).collect();
         if !self.replay(&mut contenders, &seeds, watch) {
-            return rounds;
+            return Err(rounds);
         }
         let of_the_group = contenders.iter().filter(|contender| contender.kind == ChildKind::First);
-        let mut gauges = Gauge::of(of_the_group.map(|contender| contender.cell), &self.settings);
-        'rounds: for (round, &seed) in seeds.iter().enumerate() {
-            if self.is_over() && round < FEWEST_ROUNDS {
-                return rounds;
-            }
-            if self.is_over() {
-                break;
-            }
-            for turn in order::of_round(round, contenders.len() + gauges.len()) {
-                if self.is_stopped() {
-                    // A round that is not whole is none.
-                    contenders.iter_mut().for_each(|contender| contender.samples.truncate(round));
-                    gauges.iter_mut().for_each(|gauge| gauge.forget_after(round));
-                    if round < FEWEST_ROUNDS {
-                        return rounds;
-                    }
-                    break 'rounds;
-                }
-                match contenders.get_mut(turn) {
-                    Some(contender) => {
-                        contender.sample(round, seed, self.settings.timeout, || self.is_over());
-                        watch(Event::Done(1));
-                    }
-                    None => gauges[turn - contenders.len()].read(&self.settings),
-                }
-            }
-        }
-        for gauge in gauges {
-            match gauge.finish() {
-                Ok(limits) => rounds.limits.push(limits),
-                Err(failure) => watch(Event::NoLimit(&failure)),
-            }
-        }
-        for contender in contenders {
-            let (cell, child) = (contender.cell.clone(), contender.kind);
-            let replayed = |shown: &_| replay::show(contender.cell, shown, &self.settings);
-            let outcome = contender.finish(self.settings.timeout, replayed);
-            rounds.finished.push(Finished { cell, child, started_unix_ms, outcome });
-        }
-        rounds.in_time = true;
-        rounds
+        let gauges = Gauge::of(of_the_group.map(|contender| contender.cell), &self.settings);
+        let count = contenders.len();
+        let turns = contenders.into_iter().map(|contender| Turn::Contender(Box::new(contender)));
+        let turns = turns.chain(gauges.into_iter().map(Turn::Gauge));
+        let race = Race::new(turns.map(|turn| InTurn { turn, seeds: Rc::clone(&seeds), measurer: self }).collect());
+        Ok(Measurement { measurer: self, race, contenders: count, failed: rounds.finished, started_unix_ms })
     }
 
     fn is_over(&self) -> bool {
@@ -145,7 +135,7 @@ impl Measurer {
         self.settings.stop.load(Ordering::Relaxed)
     }
 
-    fn prepare<'a>(&mut self, cell: &'a Cell, kind: ChildKind) -> Result<Contender<'a>, Failure> {
+    fn prepare<'a>(&self, cell: &'a Cell, kind: ChildKind) -> Result<Contender<'a>, Failure> {
         let error_over_bound = self.settings.judge.judge(cell)?;
         let (child, start, prepared) = Child::prepare(cell, &self.settings)?;
         Ok(Contender::new(cell, kind, error_over_bound, start, prepared, child))
@@ -179,6 +169,119 @@ impl Measurer {
             }
         }
         true
+    }
+}
+
+/// Children in the same rounds: prepared, and driven round by round.
+pub struct Measurement<'a> {
+    measurer: &'a Measurer,
+    race: Race<InTurn<'a>>,
+    /// How many cells there are; behind them are the gauges.
+    contenders: usize,
+    failed: Vec<Finished>,
+    started_unix_ms: u64,
+}
+
+/// Whoever has a turn.
+enum Turn<'a> {
+    Contender(Box<Contender<'a>>),
+    Gauge(Gauge),
+}
+
+struct InTurn<'a> {
+    turn: Turn<'a>,
+    seeds: Rc<[u64]>,
+    measurer: &'a Measurer,
+}
+
+impl Contestant for InTurn<'_> {
+    fn turn(&mut self, round: usize) {
+        let Measurer { settings } = self.measurer;
+        match &mut self.turn {
+            Turn::Contender(contender) => {
+                contender.sample(round, self.seeds[round], settings.timeout, || self.measurer.is_over());
+            }
+            Turn::Gauge(gauge) => gauge.read(settings),
+        }
+    }
+
+    fn forget_after(&mut self, rounds: usize) {
+        match &mut self.turn {
+            Turn::Contender(contender) => contender.samples.truncate(rounds),
+            Turn::Gauge(gauge) => gauge.forget_after(rounds),
+        }
+    }
+}
+
+impl Measurement<'_> {
+    /// Rounds that were whole so far; at most as many as the [`Settings`] have.
+    pub fn rounds(&self) -> usize {
+        self.race.rounds()
+    }
+
+    /// The cells that could be prepared. They go by their places here.
+    pub fn cells(&self) -> impl Iterator<Item = &Cell> {
+        self.contestants().map(|contender| contender.cell)
+    }
+
+    /// Nanoseconds of a pass in each round that the cell was in, so far.
+    pub fn times(&self, index: usize) -> Vec<f64> {
+        self.contestants().nth(index).map(Contender::times).unwrap_or_default()
+    }
+
+    fn contestants(&self) -> impl Iterator<Item = &Contender<'_>> {
+        self.race.contestants().filter_map(|in_turn| match &in_turn.turn {
+            Turn::Contender(contender) => Some(contender.as_ref()),
+            Turn::Gauge(_) => None,
+        })
+    }
+
+    /// Takes a cell out: it is measured in the rounds that it was in.
+    pub fn dismiss(&mut self, index: usize) {
+        if index < self.contenders {
+            self.race.dismiss(index);
+        }
+    }
+
+    /// One round. Whether it took place, and was not stopped.
+    pub fn round(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> bool {
+        if self.rounds() >= self.measurer.settings.rounds {
+            return false;
+        }
+        let dismissed = self.race.contestants().count() - self.race.there();
+        let is_whole = self.race.round(&|| self.measurer.is_stopped(), &mut |in_turn| {
+            if let Turn::Contender(_) = in_turn.turn {
+                watch(Event::Done(1));
+            }
+        });
+        watch(Event::Done(dismissed as u64));
+        is_whole
+    }
+
+    /// Ends all children without another question: what is known of those that could not be prepared.
+    pub fn abandon(self) -> Rounds {
+        Rounds { finished: self.failed, ..Rounds::default() }
+    }
+
+    /// Asks for what there is to know at the end, and judges it.
+    pub fn finish(self, watch: &mut dyn FnMut(Event<'_>)) -> Rounds {
+        let Measurement { measurer: Measurer { settings }, race, failed, started_unix_ms, .. } = self;
+        let mut rounds = Rounds { finished: failed, limits: Vec::new(), in_time: true };
+        for in_turn in race.into_contestants() {
+            match in_turn.turn {
+                Turn::Contender(contender) => {
+                    let (cell, child) = (contender.cell, contender.kind);
+                    let replayed = |shown: &_| replay::show(cell, shown, settings);
+                    let outcome = contender.finish(settings.timeout, replayed);
+                    rounds.finished.push(Finished { cell: cell.clone(), child, started_unix_ms, outcome });
+                }
+                Turn::Gauge(gauge) => match gauge.finish() {
+                    Ok(limits) => rounds.limits.push(limits),
+                    Err(failure) => watch(Event::NoLimit(&failure)),
+                },
+            }
+        }
+        rounds
     }
 }
 
@@ -232,7 +335,7 @@ mod tests {
     }
 
     /// What the rounds gave, and the reasons why limits are missing.
-    fn measure(measurer: &mut Measurer, children: &[(Cell, ChildKind)]) -> (Rounds, Vec<String>) {
+    fn measure(measurer: &Measurer, children: &[(Cell, ChildKind)]) -> (Rounds, Vec<String>) {
         let mut reasons = Vec::new();
         let rounds = measurer.measure(children, &mut |event| {
             if let Event::NoLimit(failure) = event {
@@ -248,7 +351,7 @@ mod tests {
         let echo = (cell("a", "l-layer", ScalarKind::F64), ChildKind::Echo);
         let children =
             [(planar("a"), ChildKind::First), (planar("b"), ChildKind::First), (planar("a"), ChildKind::Twin), echo];
-        let (rounds, reasons) = measure(&mut measurer(7), &children);
+        let (rounds, reasons) = measure(&measurer(7), &children);
         assert!(rounds.in_time && reasons.is_empty(), "{reasons:?}");
         let samples = rounds.finished.iter().map(|child| match &child.outcome {
             Outcome::Measured(measured) => measured.wall_ns.len(),
@@ -269,7 +372,7 @@ mod tests {
     #[test]
     fn a_gauge_that_fails_is_told_and_costs_no_cell_anything() {
         let children = ["a", "b"].map(|backend| (cell(backend, "planar", ScalarKind::F32), ChildKind::First));
-        let (rounds, reasons) = measure(&mut measurer(6), &children);
+        let (rounds, reasons) = measure(&measurer(6), &children);
         assert!(rounds.in_time && rounds.limits.is_empty(), "{:?}", rounds.limits);
         assert!(matches!(reasons.as_slice(), [reason] if reason.contains("as announced")), "{reasons:?}");
         let measured = |child: &&Finished| matches!(child.outcome, Outcome::Measured(_));
@@ -279,7 +382,7 @@ mod tests {
     #[test]
     fn what_is_judged_wrong_is_never_timed_and_what_is_right_keeps_its_largest_error() {
         let children = ["wrong", "a"].map(|backend| (cell(backend, "planar", ScalarKind::F64), ChildKind::First));
-        let finished = measure(&mut measurer(6), &children).0.finished;
+        let finished = measure(&measurer(6), &children).0.finished;
         let of = |backend: &str| &finished.iter().find(|child| child.cell.backend == backend).expect("it is").outcome;
         assert!(matches!(of("wrong"), Outcome::Failed(failure) if failure.cause == Cause::Verification));
         assert!(matches!(of("a"), Outcome::Measured(measured) if measured.error_over_bound == Some(0.5)));
@@ -289,7 +392,7 @@ mod tests {
     fn outcomes(name: &str, phase: Phase, kinds: &[ChildKind]) -> Vec<Outcome> {
         let cell = Cell { phase, ..cell(name, "planar", ScalarKind::F64) };
         let children: Vec<_> = kinds.iter().map(|&kind| (cell.clone(), kind)).collect();
-        measure(&mut measurer(6), &children).0.finished.into_iter().map(|finished| finished.outcome).collect()
+        measure(&measurer(6), &children).0.finished.into_iter().map(|finished| finished.outcome).collect()
     }
 
     fn failure(name: &str, phase: Phase) -> Failure {

@@ -3,7 +3,7 @@
 //!
 //! [`engine`] runs cells that compete, each in a child of the same executable (`child` is its side of the `protocol`, `process` the
 //! parent's hold on it, beside `gauges` that read what the machine can do; `pairs` picks what is measured
-//! more than once; [`record`] says what is left behind, [`journal`] keeps it in files, `schema2` reads those of before.
+//! more than once), round by round (`race`); [`record`] says what is left behind, [`journal`] keeps it in files, `schema2` reads those of before.
 //!
 //! A child is not believed: `contender` takes its samples and holds the times that it states against what the parent sees (`clocks`),
 //! passes find changed inputs (`change`), and what they gave (`sampling`, `results`) must come out again in a `replay`, or be right (`truth`).
@@ -43,6 +43,7 @@ mod pairs;
 mod process;
 mod protocol;
 mod quiet;
+mod race;
 pub mod record;
 mod replay;
 mod results;
@@ -59,3 +60,4 @@ pub use judge::{Judge, Suites};
 pub(crate) use pairs::{Earlier, Pairs};
 pub(crate) use quiet::cpu_time;
 pub use quiet::{QUIET_LIMIT, wait_until_quiet};
+pub use race::{Contestant, Race};
