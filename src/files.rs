@@ -1,7 +1,7 @@
 //! What every part that writes files needs: temporary names that whoever ends the program can remove, and folders on disk.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
@@ -9,6 +9,16 @@ use std::sync::{Mutex, MutexGuard};
 use rustix::io::Errno;
 
 use crate::panics::locked;
+
+/// A whole file, or an error where it goes on beyond so many bytes: a device may have no end.
+pub(crate) fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {most} bytes, the limit")));
+    }
+    Ok(bytes)
+}
 
 /// A temporary name, gone when this is.
 pub(crate) struct Name {

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use crate::backend::Registry;
-use crate::cmd::Verdict;
+use crate::cmd::{Verdict, guarded};
 use crate::layer::Dependency;
 use crate::scalar::ScalarKind;
 use crate::text::visible;
@@ -14,6 +14,7 @@ use crate::workload::{Phase, Workload};
 pub(crate) struct Args {}
 
 pub(crate) fn run(_: &Args, registry: &Registry, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+    let registry = &guarded(registry)?;
     writeln!(out, "backends")?;
     for entry in registry.entries() {
         let profile = entry.profile();

@@ -10,7 +10,7 @@ use regex_lite::Regex;
 use crate::backend::{Entry, Registry};
 use crate::cmd::interrupt::Interrupt;
 use crate::cmd::measuring::{Run, program, verdict};
-use crate::cmd::{Verdict, chosen, cores};
+use crate::cmd::{Verdict, chosen, cores, guarded};
 use crate::compare::ranking::rank;
 use crate::compare::{Kind, Results};
 use crate::measure::engine::Settings;
@@ -37,6 +37,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen: Screen) -> anyhow::Result<Verdict> {
+    let registry = &guarded(registry)?;
     let entries = chosen(registry, &args.backends)?;
     let found = doctor::examine(None, &mut |_| {});
     write!(out, "{}", report::doctor_in_short(&found, args.scalar))?;

@@ -13,7 +13,7 @@ use crate::backend::Registry;
 use crate::cmd::interrupt::Interrupt;
 use crate::cmd::measuring::{Run, deadline, parse_time, program, verdict};
 use crate::cmd::paths::{Paths, is_own_descriptor};
-use crate::cmd::{Verdict, cores, expect_sane_threads, tell};
+use crate::cmd::{Verdict, cores, expect_sane_threads, guarded, tell};
 use crate::compare::Results;
 use crate::machine::{Depth, Facts, Roofline};
 use crate::measure::engine::Settings;
@@ -160,6 +160,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
     args.selection.threads.iter().try_for_each(|&threads| expect_sane_threads(threads))?;
     let files = args.selection.files();
     let workloads = workloads(&files)?;
+    let registry = &guarded(registry)?;
     let wanted = cells(registry, &workloads, &args.selection.filter(), cores());
     if wanted.is_empty() {
         bail!("no cell fits the filters; `measure --list` without them shows all there are");

@@ -141,7 +141,6 @@ pub(crate) fn program() -> anyhow::Result<Program> {
     Program::own().context("cannot find the program's own file, which its children run")
 }
 
-/// Parses a positive number of seconds.
 /// A time with its unit; a number alone is seconds.
 pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
     // The longer ending first: `ms` ends with `s`.
@@ -161,7 +160,7 @@ pub(crate) fn deadline(limit: Option<Duration>) -> Option<Instant> {
 }
 
 /// How a run ended: a wrong result outranks an interruption, that what could not be measured, of which `reasons` tells, and that a time which is
-/// not to be trusted; these are told here. A further child that failed was told; its cell was measured all the same.
+/// not to be trusted; these are told here. A further child that crashed was told; its cell was measured all the same.
 pub(crate) fn verdict(
     results: &Results,
     was_interrupted: bool,
@@ -169,7 +168,8 @@ pub(crate) fn verdict(
 ) -> anyhow::Result<Verdict> {
     let causes = results.cells().iter().filter_map(|record| match &record.outcome {
         Outcome::Failed(failure) => Some(failure.cause),
-        Outcome::Measured(_) => None,
+        // What is right in one process and wrong in the next is wrong.
+        Outcome::Measured(_) => results.wrong(record).map(|failure| failure.cause),
     });
     let mistrusted = results.all_mistrusted();
     for (record, reason) in &mistrusted {

@@ -25,11 +25,15 @@ pub(crate) mod verify;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::backend::{Entry, Registry};
 use crate::compare::Results;
 use crate::error::Result;
 use crate::measure::journal;
+use crate::remote::Remote;
+use crate::scalar::ScalarKind;
 use crate::text::visible;
 use paths::Paths;
 pub(crate) use verdict::Verdict;
@@ -84,6 +88,26 @@ fn most_threads(cores: NonZeroUsize) -> usize {
 
 const THREADS_PER_CORE: usize = 4;
 const LEAST_MOST_THREADS: usize = 256;
+
+/// How long a backend may take to say whether it can run.
+const AVAILABILITY: Duration = Duration::from_secs(60);
+
+/// The same backends in children: whatever one does when it is asked whether it can run, or opened, it does there.
+fn guarded(registry: &Registry) -> anyhow::Result<Registry> {
+    let program = measuring::program()?;
+    let mut guarded = Registry::empty();
+    for entry in registry.entries() {
+        let mut answered = entry.clone();
+        if entry.supports(ScalarKind::F32) {
+            answered = answered.answered_by::<f32>(Arc::new(Remote::new(&program, entry, AVAILABILITY)));
+        }
+        if entry.supports(ScalarKind::F64) {
+            answered = answered.answered_by::<f64>(Arc::new(Remote::new(&program, entry, AVAILABILITY)));
+        }
+        guarded.add(answered)?;
+    }
+    Ok(guarded)
+}
 
 /// The backends that were named, in that order, or all. A named one must be available.
 fn chosen<'a>(registry: &'a Registry, names: &[String]) -> Result<Vec<&'a Entry>> {

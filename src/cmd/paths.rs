@@ -24,6 +24,8 @@ struct Named {
     option: &'static str,
     path: PathBuf,
     is_written: bool,
+    /// Whether it is a descriptor of this process, which stays where it leads.
+    is_own: bool,
     identity: Option<Identity>,
 }
 
@@ -61,9 +63,8 @@ impl Paths {
     ) -> Self {
         self.named.extend(paths.into_iter().map(|path| {
             let path = path.as_ref().to_owned();
-            // /dev/stdout as an output is written to where it stands, file or not.
             let is_own = is_written && is_own_descriptor(&path);
-            Named { option, identity: identity(&path).filter(|_| !is_own), path, is_written }
+            Named { option, identity: identity(&path), path, is_written, is_own }
         }));
         self
     }
@@ -73,7 +74,8 @@ impl Paths {
     pub fn check(&self) -> anyhow::Result<()> {
         for (index, one) in self.named.iter().enumerate() {
             let Some(identity) = &one.identity else { continue };
-            for (stream, file) in standard_streams() {
+            // /dev/stdout as an output is written to where it stands, file or not.
+            for (stream, file) in standard_streams().filter(|_| !one.is_own) {
                 if *identity == file {
                     bail!("{stream} goes to {}, the file of {}; send it elsewhere", one.path.display(), one.option);
                 }
@@ -181,6 +183,18 @@ mod tests {
         let error = target(&path("x")).expect_err("it goes round");
         assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::LOOP.raw_os_error()));
         assert!(target(&path("none/file")).is_err());
+    }
+
+    #[test]
+    fn a_descriptor_that_leads_to_an_input_is_no_output() {
+        use std::os::fd::AsRawFd;
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let descriptor = PathBuf::from(format!("/proc/self/fd/{}", file.as_file().as_raw_fd()));
+        assert!(is_own_descriptor(&descriptor));
+        assert!(Paths::default().writes("a", [&descriptor]).check().is_ok());
+        let error = Paths::default().reads("b", [file.path()]).writes("a", [&descriptor]).check();
+        assert!(error.expect_err("it is the input").to_string().contains("is an input, the file of b"));
+        assert!(Paths::default().writes("a", [&descriptor]).writes("b", [file.path()]).check().is_err());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::backend::Registry;
 use crate::cmd::measuring::{parse_time, program};
 use crate::cmd::output::Output;
 use crate::cmd::paths::Paths;
-use crate::cmd::{Verdict, chosen, expect_sane_threads, input, program_name, tell};
+use crate::cmd::{Verdict, chosen, expect_sane_threads, guarded, input, program_name, tell};
 use crate::error::Result;
 use crate::report::verification::{Totals, Verification, line};
 use crate::scalar::ScalarKind;
@@ -88,6 +88,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
         return fault_table(out);
     }
     let venue = Venue::Children { program: program()?, limit: args.timeout };
+    let registry = &guarded(registry)?;
     let entries = chosen(registry, &args.backends)?;
     let missing = missing(args, registry)?;
     args.threads.iter().try_for_each(|&threads| expect_sane_threads(threads))?;

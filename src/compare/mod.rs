@@ -25,7 +25,9 @@ use std::collections::BTreeMap;
 pub use noise::{Kind, Noise};
 pub use summary::Summary;
 
-use crate::measure::record::{CellRecord, Child, Limits, LimitsRecord, Machine, Measured, Record, RunId};
+use crate::measure::record::{
+    Cause, CellRecord, Child, Failure, Limits, LimitsRecord, Machine, Measured, Outcome, Record, RunId,
+};
 use crate::measure::statistics::{geometric_mean, median, median_interval};
 
 /// The records of one or more files, put in order: of cells that were measured again, the last.
@@ -93,9 +95,24 @@ impl Results {
         (!children.is_empty()).then(|| Summary::new(cell, &children, self.machine(cell), self.limits(cell)))
     }
 
-    /// Why a cell's time is not to be trusted, if it was measured and is not ([`Summary::mistrusted`]).
+    /// Why a cell's time is not to be trusted, if it was measured and is not: another process of it gave a wrong result, or
+    /// [`Summary::mistrusted`].
     pub fn mistrusted(&self, cell: &CellRecord) -> Option<String> {
-        self.summary(cell)?.mistrusted()
+        let summary = self.summary(cell)?;
+        match self.wrong(cell) {
+            Some(failure) => Some(format!("another process of this cell gave a wrong result: {}", failure.message)),
+            None => summary.mistrusted(),
+        }
+    }
+
+    /// How a further child of a cell computed wrongly, or stated false times, if one did: what is right in one process and wrong in the next is
+    /// wrong.
+    pub fn wrong(&self, cell: &CellRecord) -> Option<&Failure> {
+        let failures = self.further.iter().filter(|other| same(cell, other)).filter_map(|other| match &other.outcome {
+            Outcome::Failed(failure) => Some(failure),
+            Outcome::Measured(_) => None,
+        });
+        failures.into_iter().find(|failure| matches!(failure.cause, Cause::Verification | Cause::Clock))
     }
 
     /// All cells whose time is not to be trusted, with the reason.

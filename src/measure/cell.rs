@@ -103,12 +103,15 @@ fn fits(expressions: &[Regex], text: &str) -> bool {
 
 /// The cells of the available backends of `registry` on `workloads` that `filter` takes, competitors side by side.
 pub fn cells(registry: &Registry, workloads: &[Workload], filter: &Filter, cores: NonZeroUsize) -> Vec<Cell> {
+    // Each is asked once, and only those that are wanted: the answer may take a process.
+    let wanted = registry.entries().iter().filter(|entry| fits(&filter.backends, entry.name()));
+    let available: Vec<_> = wanted.filter(|entry| entry.available().is_ok()).collect();
     let mut cells = Vec::new();
     for workload in workloads {
         for scalar in ScalarKind::ALL {
             for phase in Phase::ALL {
-                for entry in registry.entries() {
-                    if !entry.supports(scalar) || entry.available().is_err() {
+                for &entry in &available {
+                    if !entry.supports(scalar) {
                         continue;
                     }
                     let mut counts: Vec<NonZeroUsize> = match filter.threads.as_slice() {

@@ -254,7 +254,9 @@ impl Measurement<'_> {
                 watch(Event::Done(1));
             }
         });
-        watch(Event::Done(dismissed as u64));
+        if dismissed > 0 {
+            watch(Event::Done(dismissed as u64));
+        }
         is_whole
     }
 

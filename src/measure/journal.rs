@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::record::{Record, SCHEMA};
 use super::schema2;
 use crate::error::{Error, Result};
+use crate::files::read_at_most;
 use crate::files::sync_folder_of;
 use crate::text::{Mistake, json_problem};
 
@@ -72,12 +73,16 @@ impl Journal {
     }
 }
 
+/// The largest file that is read: a record is some kilobytes.
+const MAX_BYTES: u64 = 4 << 30;
+
 /// Reads a record file.
 ///
 /// # Errors
 /// [`Error::Io`], or [`Error::Record`] for a line that is no record, naming its number. A last line that is torn is none.
 pub fn read(path: &Path) -> Result<Vec<Record>> {
-    let text = std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.into(), source })?;
+    let text =
+        read_at_most(path, MAX_BYTES).map_err(|source| Error::Io { action: "read", path: path.into(), source })?;
     parse(path, &text)
 }
 

@@ -151,6 +151,12 @@ impl<T: Scalar> Backend<T> for Remote<T> {
         self.profile.clone()
     }
 
+    /// As a child of its own says, which ends then.
+    fn available(&self) -> std::result::Result<(), Reason> {
+        let unanswered = |error: Error| Err(Reason(format!("asked whether it can run, {error}")));
+        self.another().availability().unwrap_or_else(unanswered)
+    }
+
     fn open(&self, threads: NonZeroUsize) -> Result<Arc<dyn Engine<T>>> {
         open(self.connection(threads)?, threads)
     }

@@ -23,6 +23,11 @@ pub struct ThreadState {
 }
 
 impl Process {
+    /// Whether the system tells of processes at all: a moment in which it does not is another thing.
+    pub fn is_told_of() -> bool {
+        !matches!(fs::read_dir("/proc/self/task"), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
+    }
+
     /// Its threads; empty where the system does not tell or the process is gone.
     pub fn threads(self) -> Vec<ThreadState> {
         let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", self.0)) else { return Vec::new() };

@@ -5,8 +5,10 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex};
 
+use ndarray::{ArcArray2, Array2, s};
+
 use super::arena::{Access, Arena};
-use super::protocol::{Asked, Complaint, First, FirstWord, Opening, Reply, Request, Subject};
+use super::protocol::{Asked, Complaint, First, FirstWord, Opening, Place, Reply, Request, Subject};
 use crate::allocator::Counting;
 use crate::backend::{self, Registry};
 use crate::child::Channel;
@@ -222,8 +224,7 @@ impl<T: Scalar> Lane<T> {
                 locked(&self.server.layers).insert(layer, Planned::Layer(planned));
             }
             Request::Bind { engine, layer, spec, x } => {
-                // SAFETY: the only view.
-                let x = unsafe { self.arena()?.view::<T>(&x) }.map_err(Error::Told)?.to_owned().into_shared();
+                let x = self.bound_input(&x)?;
                 let bound = self.engine(engine)?.bind(spec, x)?;
                 locked(&self.server.layers).insert(layer, Planned::Bound(bound));
             }
@@ -232,6 +233,19 @@ impl<T: Scalar> Lane<T> {
             pass => return self.pass(pass),
         }
         Ok(Reply::Done)
+    }
+
+    /// X as the parent has it: rows with a gap behind them have one here too.
+    fn bound_input(&self, place: &Place) -> Result<ArcArray2<T>> {
+        // SAFETY: the only view.
+        let x = unsafe { self.arena()?.view::<T>(place) }.map_err(Error::Told)?;
+        let ((rows, columns), stride) = (x.dim(), place.strides.0);
+        if rows < 2 || stride <= columns {
+            return Ok(x.to_owned().into_shared());
+        }
+        let mut larger = Array2::from_elem((rows, stride), T::nan());
+        larger.slice_mut(s![.., ..columns]).assign(&x);
+        Ok(larger.into_shared().slice_move(s![.., ..columns]))
     }
 
     fn arena(&self) -> Result<&Arena> {

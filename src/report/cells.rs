@@ -47,7 +47,7 @@ pub fn cells(results: &Results) -> Table {
         let summary = results.summary(record);
         let of = |value: &dyn Fn(&crate::compare::Summary) -> Value| summary.as_ref().map_or(Value::None, value);
         let measured = record.measured();
-        let mistrusted = summary.as_ref().and_then(crate::compare::Summary::mistrusted);
+        let mistrusted = results.mistrusted(record);
         let error = match &record.outcome {
             Outcome::Measured(_) => mistrusted.map_or(String::new(), |reason| format!("MISTRUSTED: {reason}")),
             Outcome::Failed(failure) => format!("{}: {}", failure.cause.name(), failure.message),

@@ -14,6 +14,7 @@ use super::golden::{CacheCase, Call, Case, GradientNames, LayerCase, Printed};
 use super::reference::{self, Bounded};
 use super::{Outputs, printed};
 use crate::error::{Error, Result};
+use crate::files::read_at_most;
 use crate::layer::Activation;
 use crate::text::{Unique, json_problem, utf8};
 
@@ -95,7 +96,7 @@ fn read_text(path: &Path) -> Result<String> {
             problem: format!("the file has {bytes} bytes, the limit is {MAX_BYTES}"),
         });
     }
-    utf8(std::fs::read(path).map_err(io)?).map_err(|mistake| mistake.of(&path.display().to_string()))
+    utf8(read_at_most(path, MAX_BYTES).map_err(io)?).map_err(|mistake| mistake.of(&path.display().to_string()))
 }
 
 /// Parses the bytes of a fixture file, as [`parse`] does.

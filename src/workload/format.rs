@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DataKind, Workload};
 use crate::error::{Error, Result};
+use crate::files::read_at_most;
 use crate::model::Architecture;
 use crate::text::utf8;
 
@@ -96,9 +97,13 @@ pub(super) fn embedded() -> Vec<Workload> {
     EMBEDDED.iter().flat_map(|(name, text)| parse(name, text).expect("a test reads the embedded files")).collect()
 }
 
+/// The largest file that is read.
+const MAX_BYTES: u64 = 1 << 24;
+
 /// Reads a file of the user's.
 pub(super) fn read(path: &Path) -> Result<Vec<Workload>> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.into(), source })?;
+    let bytes =
+        read_at_most(path, MAX_BYTES).map_err(|source| Error::Io { action: "read", path: path.into(), source })?;
     let file = path.display().to_string();
     parse(&file, &utf8(bytes).map_err(|mistake| mistake.of(&file))?)
 }

@@ -12,7 +12,8 @@ use crate::cmd::paths::{Paths, are_one};
 use crate::model::State;
 use crate::report::plot;
 use crate::scalar::Scalar;
-use crate::store::{Checkpoint, Model, Provenance};
+use crate::store::{Checkpoint, Container, Model, Provenance, provenance};
+use crate::text::visible;
 use crate::train::Outcome;
 
 /// The files of a run, found writable before it starts.
@@ -43,7 +44,15 @@ impl Outputs {
             // Made and thrown away: each checkpoint makes its own.
             let bytes = model_bytes.saturating_add((setup.planned as u64).saturating_mul(8));
             Output::create_file(path, bytes, "a checkpoint is to be read again")?;
-            Output::create_file(&previous(path), bytes, "the checkpoint before the last one is kept there")?;
+            let before = previous(path);
+            Output::create_file(&before, bytes, "the checkpoint before the last one is kept there")?;
+            // Nobody named that file.
+            if before.is_file() && provenance_of(&before).is_err() {
+                bail!(
+                    "{} is no checkpoint, and the one before the last would be kept there; move it, or name another --checkpoint",
+                    visible(before.display())
+                );
+            }
         }
         let costs = args.costs.as_deref().map(|path| Output::create(path, costs_bytes)).transpose()?;
         let plot = match &args.plot {
@@ -102,6 +111,11 @@ impl Outputs {
             failures => bail!("{}", failures.iter().map(|error| format!("{error:#}")).collect::<Vec<_>>().join("; ")),
         }
     }
+}
+
+/// What a file of this program says of itself.
+fn provenance_of(path: &Path) -> Result<Provenance, crate::error::Error> {
+    provenance(&Container::read(path)?)
 }
 
 /// All paths of a run. `--resume F` goes on writing to F; what else is read stays as it is.

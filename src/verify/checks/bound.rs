@@ -3,6 +3,7 @@
 use ndarray::{Array2, s};
 
 use super::Probe;
+use super::exact::Integers;
 use crate::error::Result;
 use crate::layer::{Activation, BoundLayer, Descent, Engine, Params, Upstream};
 use crate::network::in_run;
@@ -10,7 +11,7 @@ use crate::scalar::Scalar;
 use crate::verify::cases::{Shape, Table};
 use crate::verify::compare::Comparison;
 use crate::verify::tolerances;
-use crate::verify::trial::Trial;
+use crate::verify::trial::{Kind, Trial};
 
 /// The decay of each step: none, some, and none again. Each is exact, and so is what the rate makes of it.
 const DECAYS: [f64; 5] = [0.0, 0.0, 0.5, 2.0, 0.0];
@@ -30,6 +31,7 @@ pub(super) fn descent<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
         let (mut w, mut b) = (wide(&trial.w), wide(&trial.b));
         let size = |m: &Array2<f64>| m.mapv(f64::abs);
         let (mut total_w, mut total_b) = (size(&w), size(&b));
+        let mut unseen = bind(engine.as_ref(), &trial)?;
         let mut decayed = 0;
         let m = shape.batch;
         let columns = [0..m, m / 2..m, 0..m, m / 3..m.min(m / 3 + 1), 0..m];
@@ -55,14 +57,61 @@ pub(super) fn descent<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
                 (moved(&some_dz, &some_x), moved(&size(&some_dz), &size(&some_x)));
             let (z, dz) = (got_z.slice(only), Upstream::Dz(trial.upstream.slice(only)));
             let mut descent = Descent { rate: T::of(RATE), decay: T::of(decay) };
+            let again = columns.clone();
             in_run(engine.as_ref(), || {
                 bound.backward(columns, z, dz, T::of(scale))?;
                 bound.update(&mut descent)
+            })?;
+            in_run(engine.as_ref(), || {
+                unseen.backward(again, z, dz, T::of(scale))?;
+                unseen.update(&mut descent)
             })?;
             let keep = 1.0 - RATE * decay;
             (w, b) = (keep * w - &step_w, b - &step_b);
             (total_w, total_b) = (keep * total_w + &size_w, total_b + &size_b);
             decayed += usize::from(decay != 0.0);
+        }
+        // Nobody has looked at this one between its steps.
+        let factor = tolerances::bound_layer(shape.inputs, shape.batch, DECAYS.len() + decayed) * T::UNIT_ROUNDOFF;
+        let (got_w, got_b) = parameters(unseen.as_ref(), shape)?;
+        found.within("W after steps with nothing between them", &got_w, &w, |at| factor * total_w[at]);
+        found.within("b after steps with nothing between them", &got_b, &b, |at| factor * total_b[at]);
+        Ok(found)
+    })
+}
+
+/// Everything that a bound layer is given lies in a larger matrix full of NaN, X too: Z and A of whole numbers, in a second pass as in the first.
+pub(super) fn windows<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
+    let engine = probe.open()?;
+    probe.each_of(&[Shape::new(3, 5, 7), Shape::new(20, 130, 33), Shape::new(20, 400, 209)], |shape, seed| {
+        let mut found = Comparison::default();
+        let Shape { outputs, inputs, batch } = shape;
+        let integers = Integers::new::<T>(shape, Activation::Relu, seed);
+        let trial = integers.trial::<T>(Kind::Da);
+        let (left, right) = (1, 2);
+        let around = |matrix: &Array2<T>| {
+            let mut larger = Array2::from_elem((matrix.nrows(), left + matrix.ncols() + right), T::nan());
+            larger.slice_mut(s![.., left..left + matrix.ncols()]).assign(matrix);
+            larger
+        };
+        let x = around(&trial.x).into_shared().slice_move(s![.., left..left + batch]);
+        let (w, b) = (around(&trial.w), around(&trial.b));
+        let mut bound = engine.bind(trial.spec, x)?;
+        bound.import(Params { w: w.slice(s![.., left..left + inputs]), b: b.slice(s![.., left..=left]) })?;
+        for pass in ["first", "second"] {
+            let nan = || Array2::from_elem((outputs, left + batch + right), T::nan());
+            let (mut z, mut a) = (nan(), nan());
+            let inside = s![.., left..left + batch];
+            in_run(engine.as_ref(), || bound.forward(0..batch, z.slice_mut(inside), a.slice_mut(inside)))?;
+            let [want_z, want_a] = integers.outputs();
+            for ((what, want), got) in [want_z, want_a].iter().zip([&z, &a]) {
+                found.within(&format!("{what} of the {pass} pass"), &got.slice(inside).to_owned(), want, |_| 0.0);
+            }
+            let mut exported = Array2::from_elem((outputs, left + inputs + right), T::nan());
+            let mut biases = Array2::from_elem((outputs, left + 1 + right), T::nan());
+            bound.export(exported.slice_mut(s![.., left..left + inputs]), biases.slice_mut(s![.., left..=left]))?;
+            found.same_bits("W after export", exported.view(), w.view());
+            found.same_bits("b after export", biases.view(), b.view());
         }
         Ok(found)
     })

@@ -128,6 +128,70 @@ pub(super) fn fewer<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     })
 }
 
+/// Calls in the same memory in which one argument alone differs from the call before. Whoever remembers results forgets one of them.
+pub(super) fn one_argument<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
+    let engine = probe.open()?;
+    probe.each_of(&[Shape::new(3, 5, 7), Shape::new(20, 130, 33)], |shape, seed| {
+        let mut found = Comparison::default();
+        let mut whole = Whole::odd(shape, seed);
+        let mut trial = whole.trial::<T>();
+        let mut layer = engine.plan(shape.spec(Activation::Relu))?;
+        for (changed, with_da_prev) in
+            ["nothing", "b", "W", "A_prev", "nothing"].into_iter().flat_map(|what| [(what, true), (what, false)])
+        {
+            let turn = |of: &mut Array2<f64>, into: &mut Array2<T>| {
+                of.mapv_inplace(|value| -value);
+                into.zip_mut_with(of, |into, &value| *into = T::of(value));
+            };
+            match changed {
+                "b" => turn(&mut whole.b, &mut trial.b),
+                "W" => turn(&mut whole.w, &mut trial.w),
+                "A_prev" => turn(&mut whole.x, &mut trial.x),
+                _ => {}
+            }
+            trial.spoil_outputs();
+            in_run(engine.as_ref(), || trial.forward_inside(layer.as_mut()))?;
+            let z = whole.truth().z;
+            let label = |what: &str| format!("{what}, {changed} changed alone");
+            found.within(&label("Z"), &trial.z, &z, |_| 0.0);
+            found.within(&label("A"), &trial.a, &z.mapv(|z| z.max(0.0)), |_| 0.0);
+            // W again, dA, Z, and the scale, each alone: Z is any Z, and none that belongs to the others.
+            for backward in ["nothing", "dA", "Z", "W", "scale", "scale 0"] {
+                match backward {
+                    "dA" => turn(&mut whole.dz, &mut trial.upstream),
+                    "Z" => trial.z.mapv_inplace(|z| -z),
+                    "W" => turn(&mut whole.w, &mut trial.w),
+                    _ => {}
+                }
+                let scale = match backward {
+                    "scale" => 2.0,
+                    "scale 0" => 0.0,
+                    _ => 1.0,
+                };
+                let z_now = trial.z.mapv(Scalar::widen);
+                let mut masked = whole.clone();
+                masked.dz.zip_mut_with(&z_now, |dz, &z| *dz = if z <= 0.0 { 0.0 } else { *dz });
+                let truth = masked.truth();
+                for output in [&mut trial.dw, &mut trial.db, &mut trial.dx] {
+                    output.fill(T::nan());
+                }
+                in_run(engine.as_ref(), || {
+                    trial.backward_inside(layer.as_mut(), Kind::Da, T::of(scale), with_da_prev)
+                })?;
+                let label = |what: &str| format!("{what}, {backward} changed alone after {changed}");
+                found.within(&label("dW"), &trial.dw, &(scale * &truth.dw), |_| 0.0);
+                found.within(&label("db"), &trial.db, &(scale * &truth.db), |_| 0.0);
+                if with_da_prev {
+                    found.within(&label("dA_prev"), &trial.dx, &truth.dx, |_| 0.0);
+                }
+            }
+        }
+        // A scale of zero makes many.
+        found.zeros = 0;
+        Ok(found)
+    })
+}
+
 /// Whoever skips work that looks like the last has been sure for a while by then.
 const ALIKE_CALLS: usize = 40;
 

@@ -196,7 +196,7 @@ impl Integers {
     }
 
     /// Z and A.
-    fn outputs(&self) -> [(&'static str, Array2<f64>); 2] {
+    pub(super) fn outputs(&self) -> [(&'static str, Array2<f64>); 2] {
         let a = self.z.mapv(|z| if self.activation == Activation::Relu { z.max(0) } else { z });
         [("Z", self.z.mapv(f64::from)), ("A", a.mapv(f64::from))]
     }

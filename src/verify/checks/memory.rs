@@ -69,7 +69,7 @@ impl<T: Scalar> Windows<T> {
 /// The numbers are right.
 pub(super) fn windows<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let engine = probe.open()?;
-    probe.each(&[Table::Ordinary, Table::SharedOut], |shape, seed| {
+    probe.each(&[Table::Ordinary, Table::SharedOut, Table::Drawn], |shape, seed| {
         let mut found = Comparison::default();
         let integers = Integers::shared::<T>(shape, Activation::Relu, seed);
         let truth = integers.truth();

@@ -166,6 +166,7 @@ const ALL: &[Check] = checks! {
     "t6_subnormals", T6, nonfinite::subnormals, "subnormal results and operands are kept, in every thread, unless the backend says otherwise";
     "t6_float_state", T6, nonfinite::float_state, "flush-to-zero, denormals-are-zero and rounding are left as they were by every pass";
     "memory_windows", Memory, memory::windows, "windows of larger matrices, at any alignment: exact, nothing around them is read";
+    "memory_bound_windows", Memory, bound::windows, "a bound layer's X, Z, A, W and b within larger matrices: exact, twice, nothing around them is read";
     "memory_guards", Memory, memory::guards, "nothing around an output is written";
     "memory_inputs", Memory, memory::inputs, "no input is changed, the upstream gradient included";
     "memory_allocations", Memory, growth::allocations, "a pass allocates no more than the backend declares for its products";
@@ -184,6 +185,7 @@ const ALL: &[Check] = checks! {
     "state_equal_layers", State, calls::equal_layers, "layers of the same shape on one engine share nothing";
     "state_plan_order", State, calls::plan_order, "layers do not depend on what else was planned, before or after, smaller or larger";
     "state_fewer_examples", State, calls::fewer, "a layer takes as many examples as it was planned for, half, one, none: exact";
+    "state_one_argument", State, calls::one_argument, "a call that differs from the last in one argument alone, a scale of 0 among them: exact";
     "state_same_buffers", State, calls::same_buffers, "other contents in the same memory give other results, one element or all";
     "state_other_threads", State, engine::other_threads, "a layer may be planned, called and dropped by different threads";
     "state_nested", State, engine::nested, "plan, bind and run work inside the run of the same engine";

@@ -20,11 +20,16 @@ use crate::verify::trial::{ACTIVATIONS, Kind, Trial};
 /// Which matrix gets the special value; Z where backward takes it.
 const POISONED: [&str; 5] = ["W", "b", "A_prev", "dA", "Z"];
 
+/// Whole blocks of vectors and a tail: code that is written for blocks has its own way with what is special.
+const WIDE: Shape = Shape::new(3, 4, 2 * 128 + 5);
+
 /// One special value in one input at a time: each output is non-finite in the very elements, and of the very kind, that the sums
 /// of products make it; all others are as without it.
 pub(super) fn inputs<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let engine = probe.open()?;
-    probe.each(&[Table::Little], |shape, seed| {
+    let mut shapes = probe.shapes(&[Table::Little], 1);
+    shapes.push(WIDE);
+    probe.each_of(&shapes, |shape, seed| {
         let mut found = Comparison::default();
         let mut random = Mt::new(seed);
         for activation in ACTIVATIONS {
@@ -107,7 +112,9 @@ pub(super) fn subnormals<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
         ("A_prev", [1.0, all(tiny), 1.0]),
         ("dA", [1.0, 1.0, all(tiny)]),
     ];
-    probe.each(&[Table::Little], |shape, seed| {
+    let mut shapes = probe.shapes(&[Table::Little], 1);
+    shapes.push(LARGE[0]);
+    probe.each_of(&shapes, |shape, seed| {
         let mut found = Comparison::default();
         for (name, factors) in variants {
             hold_scaled(engine.as_ref(), shape, seed, &format!("subnormal {name}"), factors, &mut found)?;
@@ -132,7 +139,9 @@ pub(super) fn magnitudes<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
         ("large A_prev", [0, whole, -whole]),
         ("large dZ", [-whole, 0, whole]),
     ];
-    probe.each(&[Table::Little], |shape, seed| {
+    let mut shapes = probe.shapes(&[Table::Little], 1);
+    shapes.push(LARGE[0]);
+    probe.each_of(&shapes, |shape, seed| {
         let mut found = Comparison::default();
         for (name, exponents) in variants {
             let factors = exponents.map(|exponent| 2.0_f64.powi(exponent));
@@ -199,15 +208,15 @@ fn hold_scaled<T: Scalar>(
     Ok(())
 }
 
-/// Where a library may choose other kernels, and another number of threads: 2^20 multiply-adds.
-const LARGE: Shape = Shape::new(128, 128, 64);
+/// Where a library may choose other kernels, and another number of threads: 2^20 multiply-adds, and 2^23.
+const LARGE: [Shape; 2] = [Shape::new(128, 128, 64), Shape::new(256, 256, 128)];
 
 /// In the calling thread, and in each worker of a rayon pool that the engine runs in: after each pass, small and large, and after
 /// a refusal.
 pub(super) fn float_state<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let (entry, threads, float_states) = (probe.entry().clone(), probe.threads(), probe.float_states());
     let mut shapes = probe.shapes(&[Table::Little], 1);
-    shapes.push(LARGE);
+    shapes.extend(LARGE);
     probe.each_of(&shapes, |shape, seed| {
         let mut found = Comparison::default();
         let before = FloatState::of_this_thread();

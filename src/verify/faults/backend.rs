@@ -98,9 +98,20 @@ impl<T: Scalar> Engine<T> for FaultyEngine {
     }
 
     fn bind(&self, spec: LayerSpec, x: ArcArray2<T>) -> Result<Box<dyn BoundLayer<T>>> {
-        let inner = PlannedBound::new(self.plan(spec)?, spec, self.shared.bound_input(x))?;
         let bug = self.shared.bug;
-        Ok(Box::new(FaultyBound { inner, spec, bug, has_stepped: false, pending: None, last: None, before: None }))
+        let x = if bug == Bug::BoundGap { without_gap(x) } else { self.shared.bound_input(x) };
+        let inner = PlannedBound::new(self.plan(spec)?, spec, x)?;
+        Ok(Box::new(FaultyBound {
+            inner,
+            spec,
+            bug,
+            has_stepped: false,
+            has_written: false,
+            is_unseen: false,
+            pending: None,
+            last: None,
+            before: None,
+        }))
     }
 
     fn run(&self, job: &mut (dyn FnMut() + Send)) {
@@ -115,11 +126,24 @@ impl<T: Scalar> Engine<T> for FaultyEngine {
     }
 }
 
+/// As its memory reads without the gap behind each row; what lies in the gap is NaN.
+fn without_gap<T: Scalar>(x: ArcArray2<T>) -> ArcArray2<T> {
+    let (columns, stride) = (x.ncols(), x.strides()[0].max(1) as usize);
+    let element = |(i, j): (usize, usize)| {
+        let place = i * columns + j;
+        x.get((place / stride, place % stride)).copied().unwrap_or_else(T::nan)
+    };
+    Array2::from_shape_fn(x.dim(), element).into_shared()
+}
+
 struct FaultyBound<T: Scalar> {
     inner: PlannedBound<T>,
     spec: LayerSpec,
     bug: Bug,
     has_stepped: bool,
+    has_written: bool,
+    /// Whether there was no forward pass since the last step.
+    is_unseen: bool,
     /// A step that comes before the next forward pass.
     pending: Option<(Pass<T>, Descent<T>)>,
     /// The last backward pass, and the step along it.
@@ -146,6 +170,11 @@ impl<T: Scalar> BoundLayer<T> for FaultyBound<T> {
             self.inner.update(&mut descent)?;
         }
         let columns = self.columns(columns);
+        self.is_unseen = false;
+        if self.bug == Bug::BoundOutputOnce && std::mem::replace(&mut self.has_written, true) {
+            let mut elsewhere = Array2::zeros(a.dim());
+            return self.inner.forward(columns, z, elsewhere.view_mut());
+        }
         self.inner.forward(columns, z, a)
     }
 
@@ -181,7 +210,9 @@ impl<T: Scalar> BoundLayer<T> for FaultyBound<T> {
             self.inner.export(w.view_mut(), b.view_mut())?;
             self.before = Some((w, b));
         }
+        let is_unseen = std::mem::replace(&mut self.is_unseen, true);
         match (self.bug, descent) {
+            (Bug::LazyDecay, Some(descent)) if is_unseen => self.inner.update(&mut Descent::plain(descent.rate)),
             (Bug::DecayIgnored, Some(descent)) => self.inner.update(&mut Descent::plain(descent.rate)),
             _ => self.inner.update(rule),
         }

@@ -92,6 +92,14 @@ bugs! {
     LastStride, "scratch_strided_by_the_last_plan", Engine, ["state_plan_order"], "rows of dZ are as far apart as the layer that was planned last needs it";
     PlannedStride, "scratch_strided_by_the_plan", Layer, ["state_fewer_examples"], "rows of dZ are as far apart as the layer was planned for, in calls with fewer examples too";
     BoundColumns, "bound_columns_ignored", Engine, ["t3_bound_layer"], "the bound layer computes on the first columns of X, whichever were asked for";
+    BiasRemembered, "result_remembered_without_b", Layer, ["state_one_argument"], "Z is remembered by W and A_prev: another b alone changes nothing";
+    ScaleZero, "scale_of_zero_writes_nothing", Layer, ["state_one_argument"], "with a scale of 0 dW and db are left as they are";
+    NanInBlocks, "relu_swallows_nan_in_blocks", Layer, ["t6_nonfinite"], "ReLU(NaN) is 0 in whole blocks of 64 columns, and NaN in what is left";
+    FirstCallRace, "first_calls_race", Layer, ["determinism_processes"], "the first call of a process makes a table; who comes meanwhile adds no b";
+    ThreadPerLayer, "thread_of_each_layer", Layer, ["threads_quiet"], "each layer starts a thread that sleeps for ever";
+    BoundGap, "gap_of_bound_input_ignored", Engine, ["memory_bound_windows"], "the rows of the X of a bound layer are taken to follow each other without a gap";
+    BoundOutputOnce, "bound_a_written_once", Engine, ["memory_bound_windows"], "a bound layer writes A in its first forward pass only";
+    LazyDecay, "decay_lost_between_looks", Engine, ["t3_bound_layer"], "of two steps with no forward pass between them the second does not decay";
     LostAtError, "scratch_lost_at_an_error", Layer, ["state_after_error"], "a layer that has refused a call adds no b any more";
     DwUnchecked, "shape_of_dw_unchecked", Layer, ["state_refusals"], "a dW of the wrong shape is taken, and left as it is";
     Allocates, "allocates_more_than_declared", Kernel, ["memory_allocations"], "declares that a product allocates nothing, and it does";

@@ -1,6 +1,7 @@
 //! What a backend can do to the process that it runs in. Everything here is meant for children.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::bug::Bug;
@@ -26,6 +27,18 @@ pub(super) fn at_forward(bug: Bug, call: usize) -> bool {
         _ => {}
     }
     true
+}
+
+/// Whether the process's first caller is at work on what all use, which takes it a while; others do not wait for it.
+pub(super) fn is_making_a_table() -> bool {
+    static BEGUN: AtomicBool = AtomicBool::new(false);
+    static MADE: AtomicBool = AtomicBool::new(false);
+    if BEGUN.swap(true, Ordering::SeqCst) {
+        return !MADE.load(Ordering::SeqCst);
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    MADE.store(true, Ordering::SeqCst);
+    false
 }
 
 /// As a lock does that is never given back.
