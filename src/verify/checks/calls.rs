@@ -155,8 +155,8 @@ pub(super) fn one_argument<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
             let label = |what: &str| format!("{what}, {changed} changed alone");
             found.within(&label("Z"), &trial.z, &z, |_| 0.0);
             found.within(&label("A"), &trial.a, &z.mapv(|z| z.max(0.0)), |_| 0.0);
-            // W again, dA, Z, and the scale, each alone: Z is any Z, and none that belongs to the others.
-            for backward in ["nothing", "dA", "Z", "W", "scale", "scale 0"] {
+            // dA, Z, W and W back again, and the scale, each alone: Z is any Z, and none that belongs to the others.
+            for backward in ["nothing", "dA", "Z", "W", "W", "scale", "scale 0"] {
                 match backward {
                     "dA" => turn(&mut whole.dz, &mut trial.upstream),
                     "Z" => trial.z.mapv_inplace(|z| -z),
