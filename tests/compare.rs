@@ -8,7 +8,7 @@ use common::records::{at, cell, further, limits, lines, machine, measured, read,
 use layerbench::compare::difference::{self, Difference, Verdict, differences};
 use layerbench::compare::ranking::rank;
 use layerbench::compare::{Kind, Results};
-use layerbench::measure::record::{CellRecord, Child, Library, Record, RunId};
+use layerbench::measure::record::{Cause, CellRecord, Child, Failure, Library, Outcome, Record, RunId};
 use layerbench::measure::statistics::{median, median_interval, quantile};
 use layerbench::model::NumpyRandom;
 use layerbench::{ScalarKind, report};
@@ -385,6 +385,30 @@ fn only_shared_cells_count_and_ties_are_marked() {
     assert!((last.score / 4.0 - 1.0).abs() < 0.15 && !last.is_tied(), "{last:?}");
     assert!(ranking.places[1].is_tied(), "{ranking:?}");
     assert!(rank(&Results::new([])).is_empty());
+}
+
+/// What is right in one process and wrong in the next is wrong.
+#[test]
+fn a_cell_with_a_wrong_twin_has_no_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("records.jsonl");
+    let Record::Cell(mut twin) = at(record("quick", 0, vec![1000; 6], Child::First), Child::Twin, 0) else {
+        panic!("it is a cell")
+    };
+    let failed = |cause| Outcome::Failed(Failure { cause, message: "dW is off".into() });
+    for (cause, code) in [(Cause::Verification, 4), (Cause::Clock, 4), (Cause::Crash, 0)] {
+        twin.outcome = failed(cause);
+        let honest = |backend: &str, time| record(backend, 0, vec![time; 6], Child::First);
+        let all = [honest("quick", 1_000_000), honest("slow", 3_000_000), Record::Cell(twin.clone())];
+        std::fs::write(&path, lines(&all)).expect("written");
+        let mut command = assert_cmd::Command::cargo_bin("layerbench").expect("it was built");
+        let output = command.arg("rank").arg(&path).output().expect("it runs");
+        let told = String::from_utf8(output.stdout).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(code), "{told}");
+        assert_eq!(told.contains("another process of this cell gave a wrong result: dW is off"), code == 4, "{told}");
+        let places = rank(&Results::new(all.to_vec())).swap_remove(0).places.len();
+        assert_eq!(places, if code == 4 { 1 } else { 2 });
+    }
 }
 
 /// A cell that is faster than the machine can be has no place and no verdict; the others are ranked without it.

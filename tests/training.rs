@@ -36,6 +36,21 @@ fn checkpoint<T: Scalar>(path: &Path) -> Checkpoint<T> {
 }
 
 #[test]
+fn a_file_that_nobody_named_is_not_overwritten() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (check, before) = (folder.path().join("run.ck"), folder.path().join("run.ck.previous"));
+    std::fs::write(&before, "a diary").expect("written");
+    let args = [&SMALL[..], &["4", "--checkpoint", text(&check), "--checkpoint-every", "2"]].concat();
+    assert(&args).code(2).stderr(contains("run.ck.previous is no checkpoint"));
+    assert_eq!(std::fs::read_to_string(&before).expect("it is there"), "a diary");
+    std::fs::remove_file(&before).expect("removed");
+    // One of its own it may replace.
+    assert(&args).code(0);
+    assert(&args).code(0);
+    assert!(before.is_file());
+}
+
+#[test]
 fn ctrl_c_saves_costs_and_model_and_the_run_goes_on_bit_for_bit() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name);
@@ -122,7 +137,7 @@ fn a_command_can_be_repeated_with_resume_and_no_other_run_be_meant() {
     assert(&[&start[..], &resume].concat()).code(0).stdout(contains("of which 2 are done"));
     for (option, given, recorded) in [
         ("--model", "l-layer (12288,20,7,5,1)", "12288,1"),
-        ("--arch", "12288,2,1", "12288,1"),
+        ("--layers", "12288,2,1", "12288,1"),
         ("--init", "he", "zeros"),
         ("--seed", "4", "3"),
         ("--lr", "0.0075", "0.0025"),

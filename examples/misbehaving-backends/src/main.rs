@@ -7,7 +7,8 @@
 //!   verification: they behave for a while, and on all batches but one;
 //! - `remembering` keeps products by a few elements of their operands and returns them again, `skipping` leaves a result as it is where it
 //!   has written one before. Both pass verification in the same way, and both are right for as long as nothing changes;
-//! - `exiting` ends the process with exit code 0 in its first pass; `chatty` prints in each what reports look like, and is right.
+//! - `leaving` ends the process with exit code 0 when it is asked whether it can run;
+//! - `exiting` does so in its first pass; `chatty` prints in each what reports look like, and is right.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,7 +17,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use layerbench::layer::{Backend, Dense, Dependency, Determinism, Engine, Kernels, Layer, LayerSpec, Op, Profile};
+use layerbench::layer::{
+    Backend, Dense, Dependency, Determinism, Engine, Kernels, Layer, LayerSpec, Op, Profile, Reason,
+};
 use layerbench::{Entry, Error, Registry, Result, Scalar};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 
@@ -34,6 +37,7 @@ fn main() -> std::process::ExitCode {
         Manner::Skipping,
         Manner::Exiting,
         Manner::Chatty,
+        Manner::Leaving,
     ] {
         registry.add(Entry::both(manner)).expect("the names differ");
     }
@@ -53,6 +57,7 @@ enum Manner {
     Skipping,
     Exiting,
     Chatty,
+    Leaving,
 }
 
 impl Manner {
@@ -69,6 +74,7 @@ impl Manner {
             Manner::Skipping => "skipping",
             Manner::Exiting => "exiting",
             Manner::Chatty => "chatty",
+            Manner::Leaving => "leaving",
         }
     }
 }
@@ -87,6 +93,13 @@ impl<T: Scalar> Backend<T> for Manner {
             allocations_per_product: 0,
             keeps_subnormals: true,
         }
+    }
+
+    fn available(&self) -> std::result::Result<(), Reason> {
+        if *self == Manner::Leaving {
+            std::process::exit(0);
+        }
+        Ok(())
     }
 
     fn open(&self, _: NonZeroUsize) -> Result<Arc<dyn Engine<T>>> {
@@ -179,7 +192,7 @@ impl<T: Scalar> Kernels<T> for Product<T> {
             Manner::Failing => {
                 return Err(Error::Backend { name: "failing".into(), reason: "the device was lost".into() });
             }
-            Manner::Steady | Manner::Remembering | Manner::Skipping => {}
+            Manner::Steady | Manner::Leaving | Manner::Remembering | Manner::Skipping => {}
         }
         Ok(())
     }

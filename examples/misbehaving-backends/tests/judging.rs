@@ -78,3 +78,23 @@ fn a_run_that_does_not_end_leaves_a_report_that_says_so() {
     assert_eq!(statuses(&unfinished), [("all".to_owned(), "FAILED".to_owned())]);
     assert_eq!(unfinished["totals"]["failed"], 1);
 }
+
+/// It is asked in a process of its own.
+#[test]
+fn whoever_ends_its_process_when_asked_ends_nobody_elses() {
+    let run = |arguments: &[&str]| {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_misbehaving-backends")).args(arguments).output().expect("it runs");
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let (code, told) = run(&["list"]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("asked whether it can run, ") && told.contains("t0_forward"), "{told}");
+    let one = ["verify", "--quick", "--check", "t0_forward"];
+    let (code, told) = run(&[&one[..], &["--backend", "leaving"]].concat());
+    assert!(code == Some(2) && told.contains("it ended with exit code 0"), "{code:?}: {told}");
+    let (code, told) = run(&[&one[..], &["--scalar", "f64", "--require", "leaving"]].concat());
+    assert!(code == Some(1) && told.contains("FAILED      leaving"), "{code:?}: {told}");
+    let (code, told) = run(&["measure", "--list", "-m", "step", "-s", "f64", "-w", "planar"]);
+    assert!(code == Some(0) && told.contains("step/steady/planar-f64-1") && !told.contains("leaving"), "{told}");
+}
