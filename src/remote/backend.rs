@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use ndarray::{ArcArray2, Array2, ArrayView2, ArrayViewMut2};
@@ -30,6 +30,8 @@ pub struct Remote<T: Scalar> {
     profile: Profile,
     limit: Duration,
     connections: Mutex<BTreeMap<NonZeroUsize, Arc<Connection>>>,
+    /// What was said first.
+    available: OnceLock<std::result::Result<(), Reason>>,
     scalar: PhantomData<T>,
 }
 
@@ -43,6 +45,7 @@ impl<T: Scalar> Remote<T> {
             profile: entry.profile().clone(),
             limit,
             connections: Mutex::default(),
+            available: OnceLock::new(),
             scalar: PhantomData,
         }
     }
@@ -57,6 +60,7 @@ impl<T: Scalar> Remote<T> {
             profile: profile.clone(),
             limit: *limit,
             connections,
+            available: OnceLock::new(),
             scalar,
         }
     }
@@ -98,11 +102,12 @@ impl<T: Scalar> Remote<T> {
             return Ok(Err(Reason(reason)));
         }
         let connection = self.connection(NonZeroUsize::MIN)?;
-        match connection.ask(Request::Available)? {
-            Reply::Unavailable(None) => Ok(Ok(())),
-            Reply::Unavailable(Some(reason)) => Ok(Err(Reason(reason))),
-            other => Err(connection.unexpected(&other)),
-        }
+        let available = match connection.ask(Request::Available)? {
+            Reply::Unavailable(None) => Ok(()),
+            Reply::Unavailable(Some(reason)) => Err(Reason(reason)),
+            other => return Err(connection.unexpected(&other)),
+        };
+        Ok(self.available.get_or_init(|| available).clone())
     }
 
     /// The floating-point modes of the thread in the child that stands for this one; inside [`Engine::run`] those of all workers of the pool
@@ -154,7 +159,7 @@ impl<T: Scalar> Backend<T> for Remote<T> {
     /// As a child of its own says, which ends then.
     fn available(&self) -> std::result::Result<(), Reason> {
         let unanswered = |error: Error| Err(Reason(format!("asked whether it can run, {error}")));
-        self.another().availability().unwrap_or_else(unanswered)
+        self.available.get_or_init(|| self.another().availability().unwrap_or_else(unanswered)).clone()
     }
 
     fn open(&self, threads: NonZeroUsize) -> Result<Arc<dyn Engine<T>>> {

@@ -208,8 +208,8 @@ fn hold_scaled<T: Scalar>(
     Ok(())
 }
 
-/// Where a library may choose other kernels, and another number of threads: 2^20 multiply-adds, and 2^23.
-const LARGE: [Shape; 2] = [Shape::new(128, 128, 64), Shape::new(256, 256, 128)];
+/// Where a library may choose other kernels, and another number of threads: 2^20 multiply-adds, and 2^22.
+const LARGE: [Shape; 2] = [Shape::new(128, 128, 64), Shape::new(128, 256, 128)];
 
 /// In the calling thread, and in each worker of a rayon pool that the engine runs in: after each pass, small and large, and after
 /// a refusal.
