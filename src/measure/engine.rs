@@ -122,7 +122,7 @@ impl Measurer {
         let gauges = Gauge::of(of_the_group.map(|contender| contender.cell), &self.settings);
         let count = contenders.len();
         let turns = contenders.into_iter().map(|contender| Turn::Contender(Box::new(contender)));
-        let turns = turns.chain(gauges.into_iter().map(Turn::Gauge));
+        let turns = turns.chain(gauges.into_iter().map(|gauge| Turn::Gauge(Box::new(gauge))));
         let race = Race::new(turns.map(|turn| InTurn { turn, seeds: Rc::clone(&seeds), measurer: self }).collect());
         Ok(Measurement { measurer: self, race, contenders: count, failed: rounds.finished, started_unix_ms })
     }
@@ -185,7 +185,7 @@ pub struct Measurement<'a> {
 /// Whoever has a turn.
 enum Turn<'a> {
     Contender(Box<Contender<'a>>),
-    Gauge(Gauge),
+    Gauge(Box<Gauge>),
 }
 
 struct InTurn<'a> {

@@ -64,7 +64,7 @@ fn grid(results: &Results, ranking: &Ranking, columns: &[Column], detail: Detail
     for (index, place) in ranking.places.iter().enumerate() {
         let Place { contender, to_first: (ratio, (low, high)), .. } = place;
         let ratio = if index == 0 { "1.00".into() } else { format!("{ratio:.2}\n{low:.2}-{high:.2}") };
-        let mut row = vec![(index + 1).to_string(), visible(&contender.name()), contender.threads.to_string(), ratio];
+        let mut row = vec![(index + 1).to_string(), visible(contender.name()), contender.threads.to_string(), ratio];
         row.extend(columns.iter().map(|column| {
             let is_here = |record: &&CellRecord| {
                 record.cell.backend == contender.backend

@@ -70,9 +70,8 @@ pub fn machine(results: &Results, record: &CellRecord) -> String {
 
 /// Who is fastest on the machine of that name, and by how much; or that it is too close to call.
 pub fn sentence(ranking: &Ranking, machine: &str) -> String {
-    let name = |contender: &Contender| {
-        format!("{} on {}", visible(&contender.name()), super::threads(contender.threads.get()))
-    };
+    let name =
+        |contender: &Contender| format!("{} on {}", visible(contender.name()), super::threads(contender.threads.get()));
     let Some((first, others)) = ranking.places.split_first() else {
         return "Nothing could be measured.".into();
     };

@@ -1,7 +1,7 @@
 //! Vector instruction sets: which of them may be used here, their vectors, and code that is compiled for each. Kernels of backends and of
 //! measurements stand on this.
 //!
-//! A kernel is one generic function over [`Vector`], compiled once for each set in a `shell!`; which one runs is decided at run time, by what the
+//! A kernel is one generic function over `Vector`, compiled once for each set in a `shell!`; which one runs is decided at run time, by what the
 //! CPU has *and* the operating system lets programs use ([`Isa::available`]). `LAYERBENCH_ISA=avx2` makes [`Isa::chosen`] a narrower set than the
 //! widest: for tests, which try them all, and for whoever wants to see what a set is worth.
 
