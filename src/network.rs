@@ -122,11 +122,13 @@ impl<T: Scalar> Network<T> {
     /// [`Error::Shape`] or [`Error::Layout`] where X does not fit.
     pub fn forward(&mut self, x: ArrayView2<'_, T>) -> Result<ArrayView2<'_, T>> {
         self.plan(x.ncols())?;
-        self.plan.examples = x.ncols();
+        let m = x.ncols();
+        // Until all of it is there, there is nothing.
+        self.plan.examples = 0;
         let mut below: &mut [T] = &mut [];
         let mut rest = self.plan.activations.as_mut_slice();
         for (index, layer) in self.plan.layers.iter_mut().enumerate() {
-            let spec = self.parameters.architecture().layer(index, self.plan.examples);
+            let spec = self.parameters.architecture().layer(index, m);
             let size = spec.outputs * spec.batch;
             let (z, above) = rest.split_at_mut(size);
             let (a, above) = above.split_at_mut(size);
@@ -135,6 +137,7 @@ impl<T: Scalar> Network<T> {
             layer.forward(self.parameters.layer(index), a_prev, view_mut(dim, z), view_mut(dim, a))?;
             (below, rest) = (a, above);
         }
+        self.plan.examples = m;
         Ok(self.output())
     }
 

@@ -43,6 +43,10 @@ fn a_file_that_nobody_named_is_not_overwritten() {
     let args = [&SMALL[..], &["4", "--checkpoint", text(&check), "--checkpoint-every", "2"]].concat();
     assert(&args).code(2).stderr(contains("run.ck.previous is no checkpoint"));
     assert_eq!(std::fs::read_to_string(&before).expect("it is there"), "a diary");
+    // A model is none.
+    std::fs::remove_file(&before).expect("removed");
+    assert(&[&SMALL[..], &["1", "--save", text(&before)]].concat()).code(0);
+    assert(&args).code(2).stderr(contains("run.ck.previous is no checkpoint"));
     std::fs::remove_file(&before).expect("removed");
     // One of its own it may replace.
     assert(&args).code(0);

@@ -211,7 +211,8 @@ impl Speaker {
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         let ends = [end.as_fd()];
         ancillary.push(SendAncillaryMessage::ScmRights(&ends));
-        let sent = sendmsg(&self.0, &[IoSlice::new(line.as_bytes())], &mut ancillary, SendFlags::NOSIGNAL)?;
+        let parts = [IoSlice::new(line.as_bytes())];
+        let sent = rustix::io::retry_on_intr(|| sendmsg(&self.0, &parts, &mut ancillary, SendFlags::NOSIGNAL))?;
         // The end has gone with the first byte.
         self.0.write_all(&line.as_bytes()[sent..])
     }

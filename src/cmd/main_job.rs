@@ -121,7 +121,9 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 fn failures(results: &Results) -> String {
     let failures = results.cells().iter().filter_map(|record| match &record.outcome {
         CellOutcome::Failed(failure) => Some(format!("{}: {}", record.cell, failure.message)),
-        CellOutcome::Measured(_) => None,
+        CellOutcome::Measured(_) => {
+            results.wrong(record).map(|failure| format!("{}, in another process: {}", record.cell, failure.message))
+        }
     });
     failures.collect::<Vec<_>>().join("; ")
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -163,7 +163,15 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
     let registry = &guarded(registry)?;
     let wanted = cells(registry, &workloads, &args.selection.filter(), cores());
     if wanted.is_empty() {
-        bail!("no cell fits the filters; `measure --list` without them shows all there are");
+        // What used to be read as a file, and has the look of a name.
+        let file = args
+            .selection
+            .workloads
+            .iter()
+            .filter_map(Workloads::named)
+            .find(|name| Path::new(name.as_str()).is_file());
+        let hint = file.map_or(String::new(), |name| format!("; the file of that name is `-w ./{name}`"));
+        bail!("no cell fits the filters; `measure --list` without them shows all there are{hint}");
     }
     let Some(path) = args.output.as_deref().filter(|_| !args.list) else {
         for cell in &wanted {
@@ -189,9 +197,11 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
     let facts = Facts::read();
     let id = Machine::id_of(&facts);
     let host = Host { machine: &id, node: &node };
+    let known = Results::new(records.clone());
+    let is_error = |record: &CellRecord| record.measured().is_none() || known.wrong(record).is_some();
     let is_there = |records: &[Record], cell: &Cell| {
         records.iter().any(|record| match record {
-            Record::Cell(record) if args.retry_errors && record.measured().is_none() => false,
+            Record::Cell(record) if args.retry_errors && is_error(record) => false,
             Record::Cell(record) => record.child == Child::First && record.is_of(cell, args.cold_cache, host),
             _ => false,
         })

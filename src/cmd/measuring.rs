@@ -169,7 +169,7 @@ pub(crate) fn verdict(
     let causes = results.cells().iter().filter_map(|record| match &record.outcome {
         Outcome::Failed(failure) => Some(failure.cause),
         // What is right in one process and wrong in the next is wrong.
-        Outcome::Measured(_) => results.wrong(record).map(|failure| failure.cause),
+        Outcome::Measured(_) => results.wrong(record).map(|_| Cause::Verification),
     });
     let mistrusted = results.all_mistrusted();
     for (record, reason) in &mistrusted {

@@ -108,11 +108,17 @@ impl Results {
     /// How a further child of a cell computed wrongly, or stated false times, if one did: what is right in one process and wrong in the next is
     /// wrong.
     pub fn wrong(&self, cell: &CellRecord) -> Option<&Failure> {
-        let failures = self.further.iter().filter(|other| same(cell, other)).filter_map(|other| match &other.outcome {
+        // What was measured anew is judged anew.
+        let is_of_it = |other: &&CellRecord| {
+            same(cell, other)
+                && if other.child == Child::Twin { same_rounds(cell, other) } else { cell.run == other.run }
+        };
+        let failures = self.further.iter().filter(is_of_it).filter_map(|other| match &other.outcome {
             Outcome::Failed(failure) => Some(failure),
             Outcome::Measured(_) => None,
         });
-        failures.into_iter().find(|failure| matches!(failure.cause, Cause::Verification | Cause::Clock))
+        let mut failures = failures;
+        failures.find(|failure| matches!(failure.cause, Cause::Verification | Cause::Clock))
     }
 
     /// All cells whose time is not to be trusted, with the reason.

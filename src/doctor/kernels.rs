@@ -81,7 +81,7 @@ pub fn settings(present: Option<String>, instruction_sets: &[String]) -> Vec<Set
     [Setting::AsIs(present)].into_iter().chain(unset).chain(names).collect()
 }
 
-/// Checks every setting, then times those that are right, in rounds of alternating order: a slow minute of the machine hits all
+/// Checks every setting, then times those that are right, in rounds of balanced order: a slow minute of the machine hits all
 /// alike. `run` has a child do a task; where there is no answer it says what became of the child.
 pub fn compare<'a>(settings: Vec<Setting>, threads: usize, run: &'a mut Run<'a>) -> Trials {
     let run = RefCell::new(run);

@@ -74,6 +74,8 @@ pub trait BoundLayer<T: Scalar>: Send {
 pub struct PlannedBound<T: Scalar> {
     layer: Box<dyn Layer<T>>,
     x: ArcArray2<T>,
+    /// The most columns of a call.
+    batch: usize,
     w: Array2<T>,
     b: Array2<T>,
     dw: Array2<T>,
@@ -89,13 +91,13 @@ impl<T: Scalar> PlannedBound<T> {
         expect_dim("X", (spec.inputs, spec.batch.max(x.ncols())), x.dim())?;
         let weights = Array2::zeros((spec.outputs, spec.inputs));
         let biases = Array2::zeros((spec.outputs, 1));
-        Ok(PlannedBound { layer, x, w: weights.clone(), b: biases.clone(), dw: weights, db: biases })
+        Ok(PlannedBound { layer, x, batch: spec.batch, w: weights.clone(), b: biases.clone(), dw: weights, db: biases })
     }
 }
 
-/// These columns of X, where it has them.
-fn columns_of<T>(x: &ArcArray2<T>, columns: Range<usize>) -> Result<ArrayView2<'_, T>> {
-    if columns.start > columns.end || columns.end > x.ncols() {
+/// These columns of X, where it has them and they are no more than planned.
+fn columns_of<T>(x: &ArcArray2<T>, batch: usize, columns: Range<usize>) -> Result<ArrayView2<'_, T>> {
+    if columns.start > columns.end || columns.end > x.ncols() || columns.len() > batch {
         let (first, last) = (columns.start, columns.end);
         return Err(Error::Columns { first, last, available: x.ncols() });
     }
@@ -104,7 +106,7 @@ fn columns_of<T>(x: &ArcArray2<T>, columns: Range<usize>) -> Result<ArrayView2<'
 
 impl<T: Scalar> BoundLayer<T> for PlannedBound<T> {
     fn forward(&mut self, columns: Range<usize>, z: ArrayViewMut2<'_, T>, a: ArrayViewMut2<'_, T>) -> Result<()> {
-        let x = columns_of(&self.x, columns)?;
+        let x = columns_of(&self.x, self.batch, columns)?;
         self.layer.forward(Params { w: self.w.view(), b: self.b.view() }, x, z, a)
     }
 
@@ -118,7 +120,7 @@ impl<T: Scalar> BoundLayer<T> for PlannedBound<T> {
         let params = Params { w: self.w.view(), b: self.b.view() };
         let grads = Grads { dw: self.dw.view_mut(), db: self.db.view_mut() };
         // No da_prev: nobody needs the gradient of the pixels.
-        self.layer.backward(params, columns_of(&self.x, columns)?, z, upstream, scale, grads, None)
+        self.layer.backward(params, columns_of(&self.x, self.batch, columns)?, z, upstream, scale, grads, None)
     }
 
     fn gradients(&mut self) -> Option<Grads<'_, T>> {

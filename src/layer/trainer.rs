@@ -104,7 +104,8 @@ impl FromStr for FirstLayer {
 /// One training run: data and parameters are inside.
 ///
 /// The default is [`LayerTrainer`](crate::train::LayerTrainer). An engine that owns the whole step supplies its own
-/// ([`Engine::trainer`](super::Engine::trainer)), and is validated by its trajectory and its parameters.
+/// ([`Engine::trainer`](super::Engine::trainer)). `verify` holds the engine's layers, and no trainer of its own yet: `measure` holds that against a replay of
+/// itself only, and whoever writes one tests it against the default, as `examples/custom-backend` does.
 pub trait Trainer<T: Scalar>: Send {
     /// M, the columns of X.
     fn examples(&self) -> usize;

@@ -372,6 +372,26 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_dismissed_is_measured_in_the_rounds_that_it_was_in() {
+        let children = ["a", "b"].map(|backend| (cell(backend, "planar", ScalarKind::F64), ChildKind::First));
+        let measurer = measurer(7);
+        let mut watch = |_: Event<'_>| ();
+        let Ok(mut measurement) = measurer.begin(&children, &mut watch) else { panic!("there is time") };
+        assert_eq!(measurement.cells().map(|cell| cell.backend.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        while measurement.round(&mut watch) {
+            if measurement.rounds() == 3 {
+                measurement.dismiss(1);
+            }
+        }
+        assert_eq!((measurement.rounds(), measurement.times(0).len(), measurement.times(1).len()), (7, 7, 3));
+        let lengths = measurement.finish(&mut watch).finished.into_iter().map(|child| match child.outcome {
+            Outcome::Measured(measured) => measured.wall_ns.len(),
+            Outcome::Failed(failure) => panic!("{failure:?}"),
+        });
+        assert_eq!(lengths.collect::<Vec<_>>(), [7, 3]);
+    }
+
+    #[test]
     fn a_gauge_that_fails_is_told_and_costs_no_cell_anything() {
         let children = ["a", "b"].map(|backend| (cell(backend, "planar", ScalarKind::F32), ChildKind::First));
         let (rounds, reasons) = measure(&measurer(6), &children);

@@ -8,7 +8,6 @@
 //! A child is not believed: `contender` takes its samples and holds the times that it states against what the parent sees (`clocks`),
 //! passes find changed inputs (`change`), and what they gave (`sampling`, `results`) must come out again in a `replay`, or be right (`truth`).
 //! All this is against carelessness, libraries with own clocks and remembered results; who writes into this program's memory is not stopped.
-
 //!
 //! ```
 //! use layerbench::Registry;

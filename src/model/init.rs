@@ -97,7 +97,15 @@ impl NumpyRandom {
             expected: format!("a seed of 32 bits in {name}.generator"),
             found: seed.to_string(),
         })?);
-        // A thousand million take some seconds; nobody draws more of them for a network.
+        // So many take ten seconds; nobody draws more of them for a network.
+        const MOST: u64 = 1 << 32;
+        if position > MOST {
+            return Err(Error::Mismatch {
+                what: "the saved state",
+                expected: format!("at most {MOST} numbers drawn in {name}.generator"),
+                found: position.to_string(),
+            });
+        }
         for _ in 0..position {
             random.next();
         }

@@ -42,6 +42,21 @@ impl<T: Scalar> State<T> {
         self.tensors.insert(name.into(), tensor);
     }
 
+    /// Adds the tensors of another.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] for a name that is there already, or that files of the run have for something else (`costs`).
+    pub fn absorb(&mut self, other: State<T>) -> Result<()> {
+        for (name, tensor) in other.tensors {
+            if name == "costs" || self.tensors.contains_key(&name) {
+                let expected = "names that are not taken".into();
+                return Err(Error::Mismatch { what: "what an update rule saves", expected, found: name });
+            }
+            self.tensors.insert(name, tensor);
+        }
+        Ok(())
+    }
+
     /// Adds a copy of a matrix.
     pub fn put_matrix(&mut self, name: impl Into<String>, matrix: ArrayView2<'_, T>) {
         self.put(name, Tensor::Matrix(matrix.to_owned()));
@@ -171,6 +186,13 @@ mod tests {
         assert!(told.contains("a matrix W1 of shape (3, 2)") && told.contains("none called W1"), "{told}");
         let told = state.counts("W2", 1).expect_err("it is a matrix").to_string();
         assert!(told.contains("1 whole numbers W2") && told.contains("a matrix of shape (1, 3)"), "{told}");
+        let mut other = State::<f64>::default();
+        other.put("velocity", Tensor::Wide(vec![1.0]));
+        state.absorb(other.clone()).expect("it has a name of its own");
+        assert!(state.absorb(other).expect_err("it is there").to_string().contains("velocity"));
+        let mut costs = State::<f64>::default();
+        costs.put("costs", Tensor::Wide(vec![1.0]));
+        assert!(state.absorb(costs).is_err());
         assert!(state.wide("random.spare", 2).is_err() && state.copy_matrix("W2", array![[0.0]].view_mut()).is_err());
     }
 }

@@ -107,7 +107,8 @@ impl<T: Scalar> Remote<T> {
             Reply::Unavailable(Some(reason)) => Err(Reason(reason)),
             other => return Err(connection.unexpected(&other)),
         };
-        Ok(self.available.get_or_init(|| available).clone())
+        self.available.get_or_init(|| available.clone());
+        Ok(available)
     }
 
     /// The floating-point modes of the thread in the child that stands for this one; inside [`Engine::run`] those of all workers of the pool
@@ -158,8 +159,13 @@ impl<T: Scalar> Backend<T> for Remote<T> {
 
     /// As a child of its own says, which ends then.
     fn available(&self) -> std::result::Result<(), Reason> {
-        let unanswered = |error: Error| Err(Reason(format!("asked whether it can run, {error}")));
-        self.available.get_or_init(|| self.another().availability().unwrap_or_else(unanswered)).clone()
+        if let Some(said) = self.available.get() {
+            return said.clone();
+        }
+        match self.another().availability() {
+            Ok(said) => self.available.get_or_init(|| said).clone(),
+            Err(error) => Err(Reason(format!("asked whether it can run, {error}"))),
+        }
     }
 
     fn open(&self, threads: NonZeroUsize) -> Result<Arc<dyn Engine<T>>> {

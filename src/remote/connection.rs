@@ -1,6 +1,7 @@
 //! The parent's hold on one child: lanes, one for each thread that calls, each with a channel of its own.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
@@ -193,9 +194,11 @@ impl Connection {
     fn new_lane(&self) -> Result<Lane> {
         let opened = Channel::pair().and_then(|(channel, theirs)| {
             channel.limit_sending(self.limit)?;
-            // A child that is gone is seen at the first request.
-            let _ = locked(&self.speaker).pass(&Opening::Lane, &theirs);
-            Ok(channel)
+            match locked(&self.speaker).pass(&Opening::Lane, &theirs) {
+                // A child that is gone is seen at the first request.
+                Err(error) if !matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => Err(error),
+                _ => Ok(channel),
+            }
         });
         let channel = opened.map_err(|error| self.lost(format!("no channel to it can be opened: {error}")))?;
         let (arena, layout) = locked(&self.spare).pop().unwrap_or_default();
@@ -204,9 +207,10 @@ impl Connection {
 
     /// From here to [`leave`](Self::leave) the calling thread's requests are served inside the engine's run. It is entered with the first.
     pub fn enter(&self, engine: u64) {
-        // Without a lane the first request says so.
-        if let Ok(lane) = self.lane() {
-            locked(&lane).entering.push(engine);
+        match self.lane() {
+            Ok(lane) => locked(&lane).entering.push(engine),
+            // What follows is not inside the run, wherever it is then.
+            Err(error) => self.complain(error.to_string()),
         }
     }
 
@@ -263,7 +267,7 @@ impl Connection {
             lane.layout.write(arena);
         }
         let outcome = self.expect_done_on(lane, request);
-        let is_refused = matches!(outcome, Err(Error::Shape { .. } | Error::Layout { .. }));
+        let is_refused = matches!(outcome, Err(Error::Shape { .. } | Error::Layout { .. } | Error::Columns { .. }));
         if let (Some(arena), true) = (&lane.arena, is_refused || outcome.is_ok()) {
             lane.layout.read(arena);
         }

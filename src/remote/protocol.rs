@@ -214,6 +214,11 @@ pub(super) enum Complaint {
         what: String,
         strides: Vec<isize>,
     },
+    Columns {
+        first: usize,
+        last: usize,
+        available: usize,
+    },
     Threads {
         asked: usize,
         reason: String,
@@ -228,6 +233,7 @@ impl From<Error> for Complaint {
         match error {
             Error::Shape { what, expected, found } => Complaint::Shape { what: what.into(), expected, found },
             Error::Layout { what, strides } => Complaint::Layout { what: what.into(), strides },
+            Error::Columns { first, last, available } => Complaint::Columns { first, last, available },
             Error::Threads { asked, reason, .. } => Complaint::Threads { asked, reason },
             other => Complaint::Other(other.to_string()),
         }
@@ -248,6 +254,7 @@ impl Complaint {
                 Some(what) => Error::Layout { what, strides },
                 None => Error::Told(format!("{what} has strides {strides:?}, which a layer does not take")),
             },
+            Complaint::Columns { first, last, available } => Error::Columns { first, last, available },
             Complaint::Threads { asked, reason } => Error::Threads { name: name.into(), asked, reason },
             Complaint::Other(message) => Error::Told(message),
             Complaint::Panic(message) => Error::Told(format!("it panicked: {message}")),

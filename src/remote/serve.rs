@@ -79,11 +79,17 @@ fn serve_as<T: Scalar>(registry: &Registry, subject: &Subject, mut channel: Chan
     while let Some(Opening::Lane) = channel.receive()? {
         let lane = channel.take_passed().ok_or_else(|| io::Error::other("a lane came without its channel"))?;
         let server = Arc::clone(&server);
-        // Where no thread can be started, the lane is closed, which the parent sees. The thread ends with the lane or with the process.
-        std::thread::Builder::new().spawn(move || {
+        let mut speaker = lane.speaker()?;
+        // It ends with the lane or with the process.
+        let thread = std::thread::Builder::new().spawn(move || {
             let mut lane = Lane { channel: lane, server, arena: None, protected: 0, has_ended: false, at_leave: None };
             lane.serve(Where::Outside);
-        })?;
+        });
+        if let Err(error) = thread {
+            let complaint = Complaint::Other(format!("no thread can be started for its calls: {error}"));
+            // The lane is closed then, which the parent sees too.
+            let _ = speaker.send(&Reply::Failed(complaint));
+        }
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! A safetensors file whose metadata carries a checksum of everything in it. Knows tensors, not networks.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -58,6 +59,25 @@ impl Container {
             return Err(refuse(format!("it has {} bytes, the limit is {MAX_BYTES}", metadata.len())));
         }
         Self::from_bytes(path, &std::fs::read(path).map_err(io)?)
+    }
+
+    /// The kind that a file says it is of; none where it says nothing that is understood.
+    pub(super) fn kind_at(path: &Path) -> Result<Option<String>> {
+        /// A head has a line for each tensor.
+        const LONGEST_HEAD: u64 = 1 << 24;
+        let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
+        let mut file = std::fs::File::open(path).map_err(io)?;
+        let mut length = [0; 8];
+        if file.read_exact(&mut length).is_err() {
+            return Ok(None);
+        }
+        let mut head = Vec::new();
+        file.take(u64::from_le_bytes(length).min(LONGEST_HEAD)).read_to_end(&mut head).map_err(io)?;
+        let entry = || -> Option<Value> {
+            let head: Value = serde_json::from_slice(&head).ok()?;
+            serde_json::from_str(head.get("__metadata__")?.get(ENTRY)?.as_str()?).ok()
+        };
+        Ok(entry().and_then(|entry| Some(entry.get("kind")?.as_str()?.to_owned())))
     }
 
     /// The same from bytes; `path` is for messages.

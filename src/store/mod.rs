@@ -8,6 +8,8 @@ mod container;
 #[cfg(feature = "hdf5")]
 mod export;
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 pub use container::Container;
@@ -15,7 +17,7 @@ pub use container::Container;
 pub use export::write_hdf5;
 
 use crate::error::{Error, Result};
-use crate::model::{Architecture, Parameters, State, Tensor};
+use crate::model::{Architecture, Parameters, State};
 use crate::scalar::{Scalar, ScalarKind};
 
 /// How a network was trained: everything needed to do it again.
@@ -161,11 +163,11 @@ impl<T: Scalar> Checkpoint<T> {
     pub fn from_container(container: &Container) -> Result<Self> {
         container.expect_kind(CHECKPOINT)?;
         let Content { provenance, planned } = content(container)?;
-        expect_parameters::<T>(container, &provenance)?;
+        let architecture = expect_parameters::<T>(container, &provenance)?;
         let state = container.state::<T>(COSTS)?;
-        for (name, tensor) in state.tensors() {
-            if let Tensor::Matrix(matrix) = tensor {
-                expect_finite(container, &format!("tensor `{name}`"), matrix)?;
+        for layer in 1..=architecture.layers() {
+            for name in [format!("W{layer}"), format!("b{layer}")] {
+                expect_finite(container, &format!("tensor `{name}`"), state.matrix(&name)?)?;
             }
         }
         let costs = container.costs(COSTS)?;
@@ -177,6 +179,14 @@ impl<T: Scalar> Checkpoint<T> {
         }
         Ok(Checkpoint { provenance, state, planned, costs })
     }
+}
+
+/// Whether the file at `path` says that it is a checkpoint, whole or not: its head alone is read.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn is_checkpoint(path: &Path) -> Result<bool> {
+    Container::kind_at(path).map(|kind| kind.as_deref() == Some(CHECKPOINT))
 }
 
 /// What a file says of itself, whatever kind it is.

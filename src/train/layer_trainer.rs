@@ -7,7 +7,7 @@ use ndarray::{ArcArray2, ArrayView2, s};
 
 use crate::error::{Error, Result};
 use crate::layer::{BoundLayer, Engine, FirstLayer, Trainer, Training, Upstream};
-use crate::model::{Grads, Loss, Parameters, State, UpdateRule, view, view_mut};
+use crate::model::{Architecture, Grads, Loss, Parameters, State, UpdateRule, view, view_mut};
 use crate::network::Network;
 use crate::scalar::Scalar;
 
@@ -16,8 +16,7 @@ use crate::scalar::Scalar;
 pub struct LayerTrainer<T: Scalar> {
     first: Box<dyn BoundLayer<T>>,
     above: Option<Network<T>>,
-    /// Where they are handed out: the first layer has its own, and so has the network above.
-    parameters: Parameters<T>,
+    architecture: Architecture,
     loss: Loss,
     rule: Box<dyn UpdateRule<T>>,
     y: ArcArray2<T>,
@@ -52,7 +51,7 @@ impl<T: Scalar> LayerTrainer<T> {
                 FirstLayer::Plain => engine.bind(spec, x.clone())?,
             },
             above,
-            parameters: start.clone(),
+            architecture: start.architecture().clone(),
             loss: *loss,
             rule: rule.fresh(),
             y: y.clone(),
@@ -120,10 +119,12 @@ impl<T: Scalar> LayerTrainer<T> {
     /// Where the way of the first layer cannot follow the rule.
     pub fn update(&mut self) -> Result<()> {
         self.rule.begin_step();
-        if let Some(above) = &mut self.above {
-            above.update(1, self.rule.as_mut())?;
+        // The only one that may refuse, before any other has moved.
+        self.first.update(self.rule.as_mut())?;
+        match &mut self.above {
+            Some(above) => above.update(1, self.rule.as_mut()),
+            None => Ok(()),
         }
-        self.first.update(self.rule.as_mut())
     }
 }
 
@@ -139,7 +140,7 @@ impl<T: Scalar> Trainer<T> for LayerTrainer<T> {
     }
 
     fn export(&self) -> Result<Parameters<T>> {
-        let mut parameters = self.parameters.clone();
+        let mut parameters = Parameters::zeros(&self.architecture);
         let (w, b) = parameters.layer_mut(0);
         self.first.export(w, b)?;
         if let Some(above) = &self.above {
@@ -151,7 +152,7 @@ impl<T: Scalar> Trainer<T> for LayerTrainer<T> {
     }
 
     fn import(&mut self, parameters: &Parameters<T>) -> Result<()> {
-        self.parameters.copy_from(parameters)?;
+        parameters.expect_architecture(&self.architecture)?;
         self.rule = self.rule.fresh();
         self.first.import(parameters.layer(0))?;
         if let Some(above) = &mut self.above {
@@ -168,7 +169,9 @@ impl<T: Scalar> Trainer<T> for LayerTrainer<T> {
         if let Some(above) = &self.above {
             above.parameters().save(1, &mut state);
         }
-        self.rule.save(&mut state);
+        let mut of_rule = State::default();
+        self.rule.save(&mut of_rule);
+        state.absorb(of_rule)?;
         Ok(state)
     }
 

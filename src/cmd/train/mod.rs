@@ -180,16 +180,22 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
     let mut outputs = Outputs::create::<T>(args, setup)?;
 
     expect_memory::<T>(setup, train_set.len())?;
-    let start = Parameters::initialized(&setup.architecture, setup.init, setup.seed);
-    let training = Training::plain(start, train_set.x(), train_set.y().into_shared(), T::of(setup.rate));
-    let mut trainer = trainer(&engine, &training)?;
-    // What it starts from is kept in the trainer, as far as it is.
-    drop(training);
-    let costs = match &setup.resumed {
+    let checkpoint = match &setup.resumed {
         Some(resumed) => {
             let checkpoint = resumed.checkpoint::<T>()?;
             expect_same_data(&checkpoint.provenance, &provenance)?;
             expect_same_classes(&train_set, "the checkpoint", &checkpoint.provenance.classes)?;
+            Some(checkpoint)
+        }
+        None => None,
+    };
+    let start = Parameters::initialized(&setup.architecture, setup.init, setup.seed);
+    let training = Training::plain(start, train_set.x(), train_set.y().into_shared(), T::of(setup.rate));
+    let mut trainer = trainer(&engine, &training)?;
+    // The trainer has what it needs of it.
+    drop(training);
+    let costs = match checkpoint {
+        Some(checkpoint) => {
             trainer.restore(&checkpoint.state)?;
             checkpoint.costs
         }

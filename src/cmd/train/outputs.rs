@@ -12,7 +12,7 @@ use crate::cmd::paths::{Paths, are_one};
 use crate::model::State;
 use crate::report::plot;
 use crate::scalar::Scalar;
-use crate::store::{Checkpoint, Container, Model, Provenance, provenance};
+use crate::store::{Checkpoint, Model, Provenance, is_checkpoint};
 use crate::text::visible;
 use crate::train::Outcome;
 
@@ -47,7 +47,7 @@ impl Outputs {
             let before = previous(path);
             Output::create_file(&before, bytes, "the checkpoint before the last one is kept there")?;
             // Nobody named that file.
-            if before.is_file() && provenance_of(&before).is_err() {
+            if before.is_file() && !is_checkpoint(&before)? {
                 bail!(
                     "{} is no checkpoint, and the one before the last would be kept there; move it, or name another --checkpoint",
                     visible(before.display())
@@ -111,11 +111,6 @@ impl Outputs {
             failures => bail!("{}", failures.iter().map(|error| format!("{error:#}")).collect::<Vec<_>>().join("; ")),
         }
     }
-}
-
-/// What a file of this program says of itself.
-fn provenance_of(path: &Path) -> Result<Provenance, crate::error::Error> {
-    provenance(&Container::read(path)?)
 }
 
 /// All paths of a run. `--resume F` goes on writing to F; what else is read stays as it is.

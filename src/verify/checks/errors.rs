@@ -8,7 +8,7 @@ use ndarray::{Array2, ArrayBase, ArrayView2, ArrayViewMut2, Axis, Ix2, RawData};
 use super::Probe;
 use super::exact::Integers;
 use crate::error::{Error, Result};
-use crate::layer::{Activation, Engine, Grads, Layer, Params};
+use crate::layer::{Activation, BoundLayer, Engine, Grads, Layer, Params};
 use crate::network::in_run;
 use crate::scalar::Scalar;
 use crate::verify::cases::Shape;
@@ -185,16 +185,9 @@ fn hold_refusal(
 }
 
 /// Whom a refusal may name. The columns of A_prev are those of the call: where they are fewer, it is Z that does not have as many.
-fn names(wronged: &&'static str, wrong: Wrong) -> &'static [&'static str] {
-    match (*wronged, wrong) {
-        ("A_prev", Wrong::ColumnLess) => &["A_prev", "Z"],
-        (name, _) => FORWARD
-            .iter()
-            .chain(&BACKWARD)
-            .chain(&["dZ"])
-            .find(|known| **known == name)
-            .map_or(&[], std::slice::from_ref),
-    }
+fn names(wronged: &'static str, wrong: Wrong) -> Vec<&'static str> {
+    let also = (wronged == "A_prev" && wrong == Wrong::ColumnLess).then_some("Z");
+    [wronged].into_iter().chain(also).collect()
 }
 
 /// Every argument of every call, in every wrong form, is refused by name, before anything is written.
@@ -219,7 +212,7 @@ pub(super) fn refusals<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
                 argument.make(wrong);
                 let outcome = arguments.forward(layer.as_mut());
                 let unwritten = arguments.has_unwritten_outputs();
-                hold_refusal(&mut found, "forward", (names(&name, wrong), wrong), outcome, unwritten)?;
+                hold_refusal(&mut found, "forward", (&names(name, wrong), wrong), outcome, unwritten)?;
             }
             for name in BACKWARD {
                 for kind in [Kind::Da, Kind::Dz] {
@@ -242,7 +235,7 @@ pub(super) fn refusals<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
                     let outcome = arguments.backward(layer.as_mut(), kind);
                     let name = if kind == Kind::Dz { "dZ" } else { name };
                     let unwritten = arguments.has_unwritten_outputs();
-                    hold_refusal(&mut found, "backward", (names(&name, wrong), wrong), outcome, unwritten)?;
+                    hold_refusal(&mut found, "backward", (&names(name, wrong), wrong), outcome, unwritten)?;
                 }
             }
             bound_refusals(engine.as_ref(), wrong, &mut found)?;
@@ -263,6 +256,10 @@ fn bound_refusals<T: Scalar>(engine: &dyn Engine<T>, wrong: Wrong, found: &mut C
         let outcome = bound.forward(ALL, arguments.z_out.view_mut(), arguments.a_out.view_mut());
         let unwritten = arguments.has_unwritten_outputs();
         hold_refusal(found, "a bound layer's forward", (&[name], wrong), outcome, unwritten)?;
+    }
+    // Once is enough: these do not depend on what is wrong with a matrix.
+    if wrong == Wrong::RowMore {
+        hold_columns(bound.as_mut(), found)?;
     }
     for name in ["Z", "dA"] {
         let mut arguments = Arguments::<T>::right();
@@ -300,6 +297,27 @@ fn bound_refusals<T: Scalar>(engine: &dyn Engine<T>, wrong: Wrong, found: &mut C
     bound.export(dw.view_mut(), db.view_mut())?;
     found.same_bits("W after refusals", dw.view(), right.w.view());
     found.same_bits("b after refusals", db.view(), right.b.view());
+    Ok(())
+}
+
+/// Columns that X does not have.
+fn hold_columns<T: Scalar>(bound: &mut dyn BoundLayer<T>, found: &mut Comparison) -> Result<()> {
+    // As many as Z has, or none at all.
+    for (first, last) in [(1, SHAPE.batch + 1), (SHAPE.batch, 0)] {
+        let mut arguments = Arguments::<T>::right();
+        let forward = bound.forward(first..last, arguments.z_out.view_mut(), arguments.a_out.view_mut());
+        let is_unwritten = arguments.has_unwritten_outputs();
+        let upstream = Kind::Da.of(arguments.upstream.view());
+        let backward = bound.backward(first..last, arguments.z.view(), upstream, T::one());
+        for (call, outcome, is_unwritten) in [("forward", forward, is_unwritten), ("backward", backward, true)] {
+            if let Err(lost @ (Error::Lost { .. } | Error::Trespass { .. })) = outcome {
+                return Err(lost);
+            }
+            let is_refused = matches!(outcome, Err(Error::Columns { .. })) && is_unwritten;
+            let label = format!("refusals as Error::Columns of 1 {call} on columns {first}..{last} of {}", SHAPE.batch);
+            found.equal(&label, f64::from(u8::from(is_refused)), 1.0);
+        }
+    }
     Ok(())
 }
 

@@ -80,6 +80,11 @@ impl<'a, T: Scalar> Probe<'a, T> {
         [self.all_threads.first(), self.all_threads.last()].contains(&Some(&self.threads))
     }
 
+    /// Whether no smaller thread count is tried.
+    pub fn is_first(&self) -> bool {
+        self.all_threads.first() == Some(&self.threads)
+    }
+
     /// Whether no larger thread count is tried.
     pub fn is_last(&self) -> bool {
         self.all_threads.last() == Some(&self.threads)

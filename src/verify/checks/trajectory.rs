@@ -33,7 +33,7 @@ const INSIDE: [[Activation; 2]; 2] =
 pub(super) fn small<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let engine = probe.open()?;
     // Where time matters, on the fewest threads only.
-    let inside = if probe.depth() > Depth::Quick || probe.threads().get() == 1 { &INSIDE[..] } else { &INSIDE[..1] };
+    let inside = if probe.depth() > Depth::Quick || probe.is_first() { &INSIDE[..] } else { &INSIDE[..1] };
     probe.each_seed(|seed| {
         let mut found = Comparison::default();
         for &[first, second] in inside {
