@@ -47,7 +47,8 @@ impl Outputs {
             let before = previous(path);
             Output::create_file(&before, bytes, "the checkpoint before the last one is kept there")?;
             // Nobody named that file.
-            if before.is_file() && !is_checkpoint(&before)? {
+            let has_content = before.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0);
+            if has_content && !is_checkpoint(&before)? {
                 bail!(
                     "{} is no checkpoint, and the one before the last would be kept there; move it, or name another --checkpoint",
                     visible(before.display())
