@@ -113,12 +113,10 @@ impl Results {
             same(cell, other)
                 && if other.child == Child::Twin { same_rounds(cell, other) } else { cell.run == other.run }
         };
-        let failures = self.further.iter().filter(is_of_it).filter_map(|other| match &other.outcome {
-            Outcome::Failed(failure) => Some(failure),
+        self.further.iter().filter(is_of_it).find_map(|other| match &other.outcome {
+            Outcome::Failed(failure) => matches!(failure.cause, Cause::Verification | Cause::Clock).then_some(failure),
             Outcome::Measured(_) => None,
-        });
-        let mut failures = failures;
-        failures.find(|failure| matches!(failure.cause, Cause::Verification | Cause::Clock))
+        })
     }
 
     /// All cells whose time is not to be trusted, with the reason.

@@ -89,7 +89,6 @@ pub(super) fn windows<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
         let integers = Integers::new::<T>(shape, Activation::Relu, seed);
         let trial = integers.trial::<T>(Kind::Da);
         let (left, right) = (1, 2);
-        let mut layer: Option<Box<dyn BoundLayer<T>>> = None;
         let around = |matrix: &Array2<T>| {
             let mut larger = Array2::from_elem((matrix.nrows(), left + matrix.ncols() + right), T::nan());
             larger.slice_mut(s![.., left..left + matrix.ncols()]).assign(matrix);
@@ -99,22 +98,18 @@ pub(super) fn windows<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
         let larger = around(&trial.x).into_shared();
         let bindings = [(larger.clone().slice_move(s![.., left..left + batch]), 0), (larger, left)];
         let (w, b) = (around(&trial.w), around(&trial.b));
-        for ((x, first), pass) in
-            bindings.into_iter().flat_map(|binding| [(binding.clone(), "first"), (binding, "second")])
-        {
-            if pass == "first" {
-                layer = Some(engine.bind(trial.spec, x)?);
-            }
-            let Some(bound) = &mut layer else { continue };
+        for (x, first) in bindings {
+            let mut bound = engine.bind(trial.spec, x)?;
             bound.import(Params { w: w.slice(s![.., left..left + inputs]), b: b.slice(s![.., left..=left]) })?;
-            let nan = || Array2::from_elem((outputs, left + batch + right), T::nan());
-            let (mut z, mut a) = (nan(), nan());
-            let inside = s![.., left..left + batch];
-            let columns = first..first + batch;
-            in_run(engine.as_ref(), || bound.forward(columns, z.slice_mut(inside), a.slice_mut(inside)))?;
-            let [want_z, want_a] = integers.outputs();
-            for ((what, want), got) in [want_z, want_a].iter().zip([&z, &a]) {
-                found.within(&format!("{what} of the {pass} pass"), &got.slice(inside).to_owned(), want, |_| 0.0);
+            for pass in ["first", "second"] {
+                let nan = || Array2::from_elem((outputs, left + batch + right), T::nan());
+                let (mut z, mut a) = (nan(), nan());
+                let inside = s![.., left..left + batch];
+                let columns = first..first + batch;
+                in_run(engine.as_ref(), || bound.forward(columns, z.slice_mut(inside), a.slice_mut(inside)))?;
+                for ((what, want), got) in integers.outputs().iter().zip([&z, &a]) {
+                    found.within(&format!("{what} of the {pass} pass"), &got.slice(inside).to_owned(), want, |_| 0.0);
+                }
             }
             let mut exported = Array2::from_elem((outputs, left + inputs + right), T::nan());
             let mut biases = Array2::from_elem((outputs, left + 1 + right), T::nan());
