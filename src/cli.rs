@@ -33,18 +33,53 @@ enum Verb {
     /// Backends (with the reason where one is unavailable), workloads and checks
     List(cmd::list::Args),
     /// Holds every backend against fixtures, exact arithmetic, error bounds, gradients and the contracts of the layer trait
+    ///
+    /// Backends compute in processes of their own; expected numbers, bounds and the comparison stay here. Odd integers must come out exact at every shape
+    /// (tables, the layers of the workloads, and shapes drawn anew in each run); random data within 2 u sqrt(k + 2) of a sum in twice the precision. A check
+    /// has PASSED where every number that it compares is within its bound; where nothing was compared, nothing has. `list` names the checks, a failure has
+    /// the command that repeats it.
+    ///
+    /// For example, the products of one backend after a change: `layerbench verify --quick --backend openblas --tier t0 --tier t1`
     Verify(cmd::verify::Args),
     /// Times backends on workloads into a record file; verifies first, resumes
+    ///
+    /// Cells that do the same work run in the same rounds, each in a parked process of its own, in balanced order; the machine's peak and bandwidth are read in
+    /// the same rounds. What is timed is verified at its very shapes first, and what timed passes gave must come again in a second process. Times are
+    /// medians with an interval of 95% from order statistics; some cells have a second process (A/A), whose difference is the noise.
+    ///
+    /// For example, a step of both course models in f64: `layerbench measure -w layer -m step -s f64 -o records.jsonl`
     Measure(cmd::measure::Args),
     /// Ranks backends from record files
+    ///
+    /// A contender's place is the geometric mean, over the cells that all contenders have, of the ratio of its time to the best one's. The interval beside it
+    /// (to the first) comes from drawing the rounds anew 1,000 times and from the noise of A/A pairs; where it contains 1 the two are tied. A cell that is
+    /// faster than the machine can be, or wrong in one of its processes, is MISTRUSTED and has no place.
+    ///
+    /// For example, training steps in f64 only, with the cells behind it: `layerbench rank records.jsonl -m step -s f64 --cells`
     Rank(cmd::rank::Args),
     /// The same cells in two record files: faster, slower, no difference
+    ///
+    /// The ratio is the second file's time over the first's. Its interval joins those of the two medians with the noise that both files' echoes show (the same cells
+    /// measured at other times): a verdict is faster or slower only where it lies wholly on one side of 1.
+    ///
+    /// For example, before and after a change: `layerbench diff before.jsonl after.jsonl -b openblas`
     Diff(cmd::diff::Args),
     /// Trains a network on pictures: costs, accuracy, time per step
+    ///
+    /// Full-batch gradient descent, as in the notebook, from weights that NumPy's generator gives; the cost is that before each step. Ctrl-C saves what is done, and
+    /// `--resume` goes on bit for bit.
+    ///
+    /// For example, on the embedded pictures: `layerbench train --model l-layer --backend ndarray --iterations 100 --costs costs.csv`
     Train(Box<cmd::train::Args>),
     /// Classifies pictures with a trained model
     Predict(cmd::predict::Args),
     /// What will really run here: CPU, threads, BLAS and its kernel, peak; and how to mend what is in the way
+    ///
+    /// The peak is measured by kernels that do nothing but multiply and add, the bandwidth by reading working sets of growing size. Each of OpenBLAS's kernels that
+    /// this CPU can run is checked and timed in a process of its own, in rounds; one is recommended where the lower end of its interval is above 1 and the
+    /// gain above 5%. What is measured here and what the system says are told apart.
+    ///
+    /// For example, without the trial of kernels: `layerbench doctor --quick`
     Doctor(cmd::doctor::Args),
     #[cfg(feature = "openblas")]
     #[command(name = cmd::doctor::PROBE, hide = true)]
