@@ -236,7 +236,7 @@ fn a_share_above_the_limit_is_shown_marked_and_explained() {
         let machine = Machine { roofline, ..machine(run(), 1.0) };
         let results = Results::new([Record::Machine(machine), record("a", 0, vec![1_000_000; 6], Child::First)]);
         let share = results.summary(&results.cells()[0]).and_then(|summary| summary.roofline_share);
-        let table = report::Format::Markdown.render(&report::cells(&results), report::Screen::PLAIN);
+        let table = report::TableFormat::Markdown.render(&report::cells(&results), report::Screen::PLAIN);
         (share.expect("there are limits"), table, report::above_the_limit(&results))
     };
     let (share, table, sentence) = shown(1e6);

@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -145,5 +144,5 @@ impl Cells {
 
 /// One, and all that this process may use.
 fn thread_counts(entry: &Entry) -> Vec<NonZeroUsize> {
-    entry.thread_counts(available_parallelism().unwrap_or(NonZeroUsize::MIN))
+    entry.thread_counts(layerbench::machine::cores())
 }

@@ -8,7 +8,7 @@ use crate::cmd::input::expect_one_stdin;
 use crate::cmd::measure::Selection;
 use crate::cmd::{Verdict, results};
 use crate::compare::difference::{differences, noise};
-use crate::report::{self, Format, Screen};
+use crate::report::{self, Screen, TableFormat};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -22,7 +22,7 @@ pub(crate) struct Args {
     selection: Selection,
     /// How the table is written
     #[arg(long, value_enum, default_value = "text")]
-    format: Format,
+    format: TableFormat,
 }
 
 pub(crate) fn run(args: &Args, out: &mut dyn Write, screen: Screen) -> anyhow::Result<Verdict> {
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, screen: Screen) -> anyhow::R
     write!(out, "{}", args.format.render(&report::difference(&differences), screen))?;
     let count = |name| differences.iter().filter(|difference| difference.verdict.name() == name).count();
     let mistrusted = count(MISTRUSTED);
-    if args.format == Format::Text {
+    if args.format == TableFormat::Text {
         let mut names = vec!["faster", "slower", "no difference", "not comparable"];
         names.extend((mistrusted > 0).then_some(MISTRUSTED));
         let counts: Vec<String> = names.into_iter().map(|name| format!("{} {name}", count(name))).collect();

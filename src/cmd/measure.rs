@@ -20,7 +20,7 @@ use crate::measure::engine::Settings;
 use crate::measure::journal::Journal;
 use crate::measure::record::{CellRecord, Child, Host, Machine, Record};
 use crate::measure::{Cell, Earlier, Filter, Suites, cells};
-use crate::report::{self, Format, Screen};
+use crate::report::{self, Screen, TableFormat};
 use crate::scalar::ScalarKind;
 use crate::text::visible;
 use crate::workload::Workload;
@@ -277,7 +277,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
     records.retain(|record| !matches!(record, Record::Cell(record) if !is_ours(record)));
     let mut results = Results::new(records);
     results.retain(|record| wanted.iter().any(|cell| record.is_of(cell, args.cold_cache, host)));
-    write!(out, "{}", Format::Text.render(&report::cells(&results), screen))?;
+    write!(out, "{}", TableFormat::Text.render(&report::cells(&results), screen))?;
     write!(out, "{}", report::above_the_limit(&results))?;
     let share = |record| results.summary(record).map_or(1.0, |summary| summary.busy_threads);
     let disturbed = results.cells().iter().filter(|record| record.cell.threads.get() == 1 && share(record) < OWN_CORE);

@@ -60,7 +60,7 @@ pub(crate) enum Format {
 
 /// The threads that this process may use.
 fn cores() -> NonZeroUsize {
-    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+    crate::machine::cores()
 }
 
 /// The name by which the user called this program.

@@ -9,7 +9,7 @@ use crate::cmd::output::Output;
 use crate::cmd::paths::Paths;
 use crate::cmd::{Verdict, tell};
 use crate::report::costs;
-use crate::report::plot::{Curve, Format, Options, render};
+use crate::report::plot::{Curve, Options, PictureFormat, render};
 use crate::text::visible;
 
 #[derive(clap::Args)]
@@ -32,7 +32,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Verdict> {
-    let format = Format::of(&args.output)?;
+    let format = PictureFormat::of(&args.output)?;
     Paths::default().reads("COSTS", &args.costs).writes("--output", [&args.output]).check()?;
     let curves = read(args)?;
     for curve in curves.iter().filter(|curve| curve.gaps(args.log) > 0) {

@@ -11,7 +11,7 @@ use crate::cmd::{Verdict, results, tell};
 use crate::compare::ranking::rank;
 use crate::compare::{Kind, Results};
 use crate::measure::record::{CellRecord, Library, Measured};
-use crate::report::{self, Format, Screen};
+use crate::report::{self, Screen, TableFormat};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     cells: bool,
     /// How the table is written
     #[arg(long, value_enum, default_value = "text")]
-    format: Format,
+    format: TableFormat,
 }
 
 pub(crate) fn run(args: &Args, out: &mut dyn Write, screen: Screen) -> anyhow::Result<Verdict> {
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, screen: Screen) -> anyhow::R
     let verdict = if mistrusted.is_empty() { Verdict::Fine } else { Verdict::Inconclusive };
     if args.cells {
         write!(out, "{}", args.format.render(&report::cells(&results), screen))?;
-        if matches!(args.format, Format::Text | Format::Markdown) {
+        if matches!(args.format, TableFormat::Text | TableFormat::Markdown) {
             write!(out, "{}", report::above_the_limit(&results))?;
         }
         return Ok(verdict);
@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, screen: Screen) -> anyhow::R
         );
     };
     write!(out, "{table}")?;
-    if args.format == Format::Text {
+    if args.format == TableFormat::Text {
         if overall.left_out > 0 {
             writeln!(out, "\n{} comparisons that not all of them took part in do not count", overall.left_out)?;
         }

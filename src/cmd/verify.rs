@@ -69,14 +69,14 @@ pub(crate) struct Args {
     timeout: Duration,
     /// What the report is written as
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    format: ReportFormat,
     /// Write the report to this file, and text to standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, clap::ValueEnum)]
-enum Format {
+enum ReportFormat {
     #[default]
     Text,
     Json,
@@ -100,7 +100,7 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write) -> anyh
     let create = || args.output.as_deref().map(|path| Output::create(path, 0)).transpose();
     let mut output = create()?;
     // Where the report goes to standard output in another format, text must not.
-    let as_text = args.format == Format::Text || args.output.is_some();
+    let as_text = args.format == ReportFormat::Text || args.output.is_some();
     let mut report = Verification {
         depth: suite.depth,
         draw: suite.draw,
@@ -172,9 +172,9 @@ fn write_whole(
         return Ok(());
     }
     let whole = match args.format {
-        Format::Text => format!("{lines}{report}"),
-        Format::Json => report.to_json(),
-        Format::Junit => report.to_junit()?,
+        ReportFormat::Text => format!("{lines}{report}"),
+        ReportFormat::Json => report.to_json(),
+        ReportFormat::Junit => report.to_junit()?,
     };
     match output {
         Some(output) => output.write(whole.as_bytes()),

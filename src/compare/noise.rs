@@ -44,7 +44,7 @@ struct Spread {
     /// How many.
     pairs: usize,
     /// How many of them are independent.
-    freedom: usize,
+    degrees_of_freedom: usize,
 }
 
 impl Spread {
@@ -56,13 +56,13 @@ impl Spread {
     /// The logarithm of the ratio that two children of one cell keep below with a probability of 95%. The logarithms are taken as normal, with
     /// one variance for the class; Student's t allows for how well that is known.
     fn reach(&self) -> f64 {
-        t_quantile(self.freedom) * self.deviation()
+        t_quantile(self.degrees_of_freedom) * self.deviation()
     }
 
     fn add(&mut self, other: &Spread) {
         self.sum += other.sum;
         self.pairs += other.pairs;
-        self.freedom += other.freedom;
+        self.degrees_of_freedom += other.degrees_of_freedom;
     }
 }
 
@@ -127,8 +127,8 @@ impl Noise {
         let mut times = BTreeSet::new();
         for (Echo { class, run, rounds, .. }, &square) in &echoes {
             // Echoes of one class that ran in the same rounds saw the same drift: they are one.
-            let freedom = usize::from(times.insert((class, run, rounds)));
-            spreads.entry(class.clone()).or_default().add(&Spread { sum: square, pairs: 1, freedom });
+            let degrees_of_freedom = usize::from(times.insert((class, run, rounds)));
+            spreads.entry(class.clone()).or_default().add(&Spread { sum: square, pairs: 1, degrees_of_freedom });
         }
         Noise { kind: Kind::Echoes, spreads, echoes }
     }
@@ -194,7 +194,7 @@ fn among(logs: impl Iterator<Item = f64>) -> Spread {
     let children = logs.len() + 1;
     let squares = logs.iter().map(|log| log * log).sum::<f64>() - logs.iter().sum::<f64>().powi(2) / children as f64;
     // The variance of one child, twice: a ratio has two.
-    Spread { sum: 2.0 * squares, pairs: logs.len(), freedom: logs.len() }
+    Spread { sum: 2.0 * squares, pairs: logs.len(), degrees_of_freedom: logs.len() }
 }
 
 /// Widens the interval of a ratio, which knows of deviations from sample to sample, by those from child to child.

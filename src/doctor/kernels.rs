@@ -88,11 +88,11 @@ pub fn compare<'a>(settings: Vec<Setting>, threads: usize, run: &'a mut Run<'a>)
     let mut race = Race::new(
         settings
             .into_iter()
-            .map(|setting| InTurn { contender: Contender::checked(setting, &run), run: &run })
+            .map(|setting| InTurn { candidate: Candidate::checked(setting, &run), run: &run })
             .collect(),
     );
     let base = |race: &Race<InTurn<'_, '_>>| {
-        race.contestants().next().map(|present| present.contender.samples.clone()).unwrap_or_default()
+        race.contestants().next().map(|present| present.candidate.samples.clone()).unwrap_or_default()
     };
     let clock = Instant::now();
     while race.rounds() < ROUNDS && clock.elapsed() <= LONGEST {
@@ -100,7 +100,7 @@ pub fn compare<'a>(settings: Vec<Setting>, threads: usize, run: &'a mut Run<'a>)
         if race.rounds() == TRIAL_ROUNDS {
             let base = base(&race);
             let is_slower = |in_turn: &InTurn<'_, '_>| {
-                in_turn.contender.speedups(&base).iter().all(|&speedup| speedup < CLEARLY_SLOWER)
+                in_turn.candidate.speedups(&base).iter().all(|&speedup| speedup < CLEARLY_SLOWER)
             };
             let slower: Vec<bool> = race.contestants().map(is_slower).collect();
             // The present setting is what all others are held against.
@@ -109,14 +109,14 @@ pub fn compare<'a>(settings: Vec<Setting>, threads: usize, run: &'a mut Run<'a>)
     }
     let base = base(&race);
     let rounds = base.len();
-    let mut trials = race.into_contestants().map(|in_turn| in_turn.contender.trial(&base));
+    let mut trials = race.into_contestants().map(|in_turn| in_turn.candidate.trial(&base));
     let now = trials.next().expect("the present setting is the first");
     let now = Trial { speedup: None, ..now };
     let products = PRODUCTS.iter().map(|product| product.name).collect();
     Trials { threads, rounds, products, now, others: trials.collect() }
 }
 
-struct Contender {
+struct Candidate {
     setting: Setting,
     kernel: Option<String>,
     status: Status,
@@ -127,31 +127,31 @@ struct Contender {
 /// Has a child with a setting do a task.
 type Run<'a> = dyn FnMut(&Setting, Task) -> Result<Answer, Status> + 'a;
 
-/// A contender in a race, with what runs it.
+/// A candidate in a race, with what runs it.
 struct InTurn<'a, 'b> {
-    contender: Contender,
+    candidate: Candidate,
     run: &'a RefCell<&'b mut Run<'b>>,
 }
 
 impl Contestant for InTurn<'_, '_> {
     fn turn(&mut self, _: usize) {
-        if self.contender.status == Status::Timed
-            && let Some(seconds) = self.contender.take(Task::Time, self.run)
+        if self.candidate.status == Status::Timed
+            && let Some(seconds) = self.candidate.take(Task::Time, self.run)
         {
-            self.contender.samples.push(seconds);
+            self.candidate.samples.push(seconds);
         }
     }
 
     fn forget_after(&mut self, rounds: usize) {
-        self.contender.samples.truncate(rounds);
+        self.candidate.samples.truncate(rounds);
     }
 }
 
-impl Contender {
+impl Candidate {
     fn checked(setting: Setting, run: &RefCell<&mut Run<'_>>) -> Self {
-        let mut contender = Contender { setting, kernel: None, status: Status::Timed, samples: Vec::new() };
-        contender.take(Task::Check, run);
-        contender
+        let mut candidate = Candidate { setting, kernel: None, status: Status::Timed, samples: Vec::new() };
+        candidate.take(Task::Check, run);
+        candidate
     }
 
     /// Has a child do the task; whatever is not as it should be ends in the status.

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::thread::available_parallelism;
 
 use serde::{Deserialize, Serialize};
 
@@ -154,7 +153,7 @@ impl Cores {
             quota: text("/proc/self/cgroup")
                 .and_then(|text| parse::cpu_group(&text))
                 .and_then(|group| quota(Path::new("/sys/fs/cgroup"), &group)),
-            usable: available_parallelism().map_or(1, usize::from),
+            usable: super::cores().get(),
         }
     }
 }

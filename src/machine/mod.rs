@@ -47,3 +47,8 @@ pub(crate) use parse::bytes_of;
 pub use roofline::{Depth, Peak, Roofline};
 pub(crate) use thread_library::Reading;
 pub use thread_library::{Asked, ThreadLibrary};
+
+/// The cores that this process may use: one at the least.
+pub fn cores() -> std::num::NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(std::num::NonZeroUsize::MIN)
+}

@@ -10,7 +10,6 @@
 //! criterion::criterion_main!(group);
 //! ```
 
-use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
@@ -42,7 +41,7 @@ pub fn bench_layers(criterion: &mut Criterion, entry: &Entry) {
 }
 
 fn bench_as<T: Scalar>(criterion: &mut Criterion, entry: &Entry) {
-    let counts = entry.thread_counts(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
+    let counts = entry.thread_counts(crate::machine::cores());
     expect_verified(entry, T::KIND, &counts, &fixture::embedded(), &Venue::ThisProcess)
         .unwrap_or_else(|error| panic!("{error}"));
     for &threads in &counts {

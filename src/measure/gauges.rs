@@ -1,14 +1,12 @@
 //! The gauges of a group, seen from the parent: for each limit that its cells are held against a parked child that reads it once a round.
 //! One that fails costs the group that limit, and no cell anything.
 
-use std::num::NonZeroUsize;
-use std::thread::available_parallelism;
-
 use super::cell::Cell;
 use super::process::Child;
 use super::protocol::{Failure, GaugeTask, Reply, Request};
 use super::record::Limits;
 use super::settings::Settings;
+use crate::machine::cores;
 
 /// A child and what it has read.
 pub(super) struct Gauge {
@@ -20,7 +18,7 @@ pub(super) struct Gauge {
 impl Gauge {
     /// One for each limit that the cells need. More threads than cores have no limits of their own.
     pub(super) fn of<'a>(cells: impl Iterator<Item = &'a Cell>, settings: &Settings) -> Vec<Gauge> {
-        let cores = available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let cores = cores();
         let mut tasks: Vec<(&Cell, GaugeTask)> = Vec::new();
         for cell in cells.filter(|cell| cell.threads <= cores) {
             let task = GaugeTask {

@@ -55,16 +55,16 @@ pub fn quantile(values: &[f64], share: f64) -> f64 {
 }
 
 /// The number within which, on either side of 0, 95% of Student's t distribution with that many degrees of freedom lie.
-pub fn t_quantile(freedom: usize) -> f64 {
+pub fn t_quantile(degrees_of_freedom: usize) -> f64 {
     const NORMAL: f64 = 1.959_963_984_540_054;
-    match freedom {
+    match degrees_of_freedom {
         0 => f64::INFINITY,
         // These two have closed forms.
         1 => (0.475 * std::f64::consts::PI).tan(),
         2 => 0.95 * (2.0_f64 / (1.0 - 0.95 * 0.95)).sqrt(),
         // The expansion of Cornish and Fisher (Abramowitz and Stegun 26.7.5): off by 0.8% at three degrees, by 0.1% from five on.
         _ => {
-            let (z, n) = (NORMAL, freedom as f64);
+            let (z, n) = (NORMAL, degrees_of_freedom as f64);
             z + (z.powi(3) + z) / (4.0 * n)
                 + (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * n.powi(2))
                 + (3.0 * z.powi(7) + 19.0 * z.powi(5) + 17.0 * z.powi(3) - 15.0 * z) / (384.0 * n.powi(3))

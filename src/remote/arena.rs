@@ -8,7 +8,7 @@ use std::ptr::{self, NonNull};
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, ShapeBuilder};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mprotect, munmap};
 
-use super::protocol::Place;
+use super::protocol::Region;
 use crate::scalar::Scalar;
 
 /// What may be done with memory.
@@ -84,7 +84,7 @@ impl Arena {
     ///
     /// # Safety
     /// No mutable view overlaps it while it lives.
-    pub unsafe fn view<T: Scalar>(&self, place: &Place) -> Result<ArrayView2<'_, T>, String> {
+    pub unsafe fn view<T: Scalar>(&self, place: &Region) -> Result<ArrayView2<'_, T>, String> {
         let length = self.checked::<T>(place)?;
         // SAFETY: `checked` has found the elements to lie inside, aligned; every pattern of bits is a number; the caller vouches for aliases.
         let elements = unsafe { std::slice::from_raw_parts(self.at(place), length) };
@@ -98,7 +98,7 @@ impl Arena {
     /// # Safety
     /// No other view overlaps it while it lives.
     #[allow(clippy::mut_from_ref, reason = "the caller vouches for aliases")]
-    pub unsafe fn view_mut<T: Scalar>(&self, place: &Place) -> Result<ArrayViewMut2<'_, T>, String> {
+    pub unsafe fn view_mut<T: Scalar>(&self, place: &Region) -> Result<ArrayViewMut2<'_, T>, String> {
         let length = self.checked::<T>(place)?;
         // SAFETY: as in `view`.
         let elements = unsafe { std::slice::from_raw_parts_mut(self.at(place), length) };
@@ -120,13 +120,13 @@ impl Arena {
         Ok(())
     }
 
-    fn at<T>(&self, place: &Place) -> *mut T {
+    fn at<T>(&self, place: &Region) -> *mut T {
         // SAFETY: only called for places that `checked` has found to lie inside; an empty one may have its offset at the end.
         unsafe { self.base.as_ptr().add(place.offset) }.cast()
     }
 
     /// The number of elements from the lowest to the highest, all inside and aligned.
-    fn checked<T>(&self, place: &Place) -> Result<usize, String> {
+    fn checked<T>(&self, place: &Region) -> Result<usize, String> {
         let extent = place.extent().ok_or("a matrix is too large")?;
         let end = extent.checked_mul(size_of::<T>()).and_then(|bytes| bytes.checked_add(place.offset));
         let is_inside = end.is_some_and(|end| end <= self.bytes) && place.offset.is_multiple_of(align_of::<T>());
@@ -134,7 +134,7 @@ impl Arena {
     }
 }
 
-fn reverse(place: &Place, mut invert: impl FnMut(Axis)) {
+fn reverse(place: &Region, mut invert: impl FnMut(Axis)) {
     let (rows, columns) = place.reversed;
     if rows {
         invert(Axis(0));

@@ -5,7 +5,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use rustix::param::page_size;
 
 use super::arena::Arena;
-use super::protocol::Place;
+use super::protocol::Region;
 use crate::error::{Error, Result};
 use crate::scalar::{Scalar, bytes_of, bytes_of_mut};
 
@@ -38,11 +38,11 @@ impl Layout {
     }
 
     /// A matrix with its elements as they are, be it an input or an output.
-    pub fn put<T: Scalar>(&mut self, what: &'static str, view: ArrayView2<'_, T>) -> Place {
+    pub fn put<T: Scalar>(&mut self, what: &'static str, view: ArrayView2<'_, T>) -> Region {
         let strides: [isize; 2] = view.strides().try_into().expect("a matrix has two axes");
         // Those of an empty matrix mean nothing, and could lead outside.
         let strides = if view.is_empty() { [0, 0] } else { strides };
-        let mut place = Place {
+        let mut place = Region {
             offset: 0,
             dim: view.dim(),
             strides: (strides[0].unsigned_abs(), strides[1].unsigned_abs()),
@@ -67,7 +67,7 @@ impl Layout {
         place
     }
 
-    fn put_rows<T: Scalar>(&mut self, place: &Place, view: ArrayView2<'_, T>) {
+    fn put_rows<T: Scalar>(&mut self, place: &Region, view: ArrayView2<'_, T>) {
         for row in 0..view.nrows() {
             let (row, start) = (view.row(row), place.row_start::<T>(row));
             match row.to_slice().filter(|_| place.has_whole_rows()) {
@@ -114,7 +114,7 @@ impl Layout {
     }
 
     /// Takes an output. From then on the place counts as unchanged.
-    pub fn take<T: Scalar>(&mut self, place: &Place, mut view: ArrayViewMut2<'_, T>) {
+    pub fn take<T: Scalar>(&mut self, place: &Region, mut view: ArrayViewMut2<'_, T>) {
         let mut take = |at: usize, elements: &mut [T]| {
             let range = at..at + size_of_val(elements);
             let there = &mut self.after[range.start - self.inputs..range.end - self.inputs];
@@ -157,7 +157,7 @@ fn lowest<T>(view: &ArrayView2<'_, T>) -> *const T {
     view.as_ptr().wrapping_offset(below(strides[0], view.nrows()) + below(strides[1], view.ncols()))
 }
 
-impl Place {
+impl Region {
     /// Whether the elements of a row lie side by side.
     fn has_whole_rows(&self) -> bool {
         self.dim.1 <= 1 || (self.strides.1 == 1 && !self.reversed.1)
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn the_child_is_not_led_outside() {
         let arena = Arena::create(4096).expect("memory");
-        let place = |offset, dim, strides| Place { offset, dim, strides, reversed: (false, false) };
+        let place = |offset, dim, strides| Region { offset, dim, strides, reversed: (false, false) };
         for bad in [
             place(4096, (1, 1), (1, 1)),
             place(0, (33, 32), (32, 1)),

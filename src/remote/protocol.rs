@@ -83,42 +83,42 @@ pub(super) enum Request {
         engine: u64,
         layer: u64,
         spec: LayerSpec,
-        x: Place,
+        x: Region,
     },
     /// Leaves the run that was entered last.
     Leave,
     Forward {
         layer: u64,
-        w: Place,
-        b: Place,
-        a_prev: Place,
-        z: Place,
-        a: Place,
+        w: Region,
+        b: Region,
+        a_prev: Region,
+        z: Region,
+        a: Region,
     },
     Backward {
         layer: u64,
-        w: Place,
-        b: Place,
-        a_prev: Place,
-        z: Place,
-        upstream: Place,
+        w: Region,
+        b: Region,
+        a_prev: Region,
+        z: Region,
+        upstream: Region,
         is_da: bool,
         scale: Number,
-        dw: Place,
-        db: Place,
-        da_prev: Option<Place>,
+        dw: Region,
+        db: Region,
+        da_prev: Option<Region>,
     },
     BoundForward {
         layer: u64,
         columns: Range<usize>,
-        z: Place,
-        a: Place,
+        z: Region,
+        a: Region,
     },
     BoundBackward {
         layer: u64,
         columns: Range<usize>,
-        z: Place,
-        upstream: Place,
+        z: Region,
+        upstream: Region,
         is_da: bool,
         scale: Number,
     },
@@ -129,13 +129,13 @@ pub(super) enum Request {
     },
     Export {
         layer: u64,
-        w: Place,
-        b: Place,
+        w: Region,
+        b: Region,
     },
     Import {
         layer: u64,
-        w: Place,
-        b: Place,
+        w: Region,
+        b: Region,
     },
     /// The modes of the lane's thread, or of all workers of the pool that it is in.
     FloatStates,
@@ -179,7 +179,7 @@ impl Number {
 
 /// Where a matrix lies in the arena.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(super) struct Place {
+pub(super) struct Region {
     /// Bytes before the element that lies lowest.
     pub offset: usize,
     pub dim: (usize, usize),
@@ -189,7 +189,7 @@ pub(super) struct Place {
     pub reversed: (bool, bool),
 }
 
-impl Place {
+impl Region {
     /// Elements from the lowest to the highest, both counted; 0 for an empty matrix.
     pub fn extent(&self) -> Option<usize> {
         let (rows, columns) = self.dim;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use ndarray::{ArcArray2, Array2, s};
 
 use super::arena::{Access, Arena};
-use super::protocol::{Asked, Complaint, First, FirstWord, Opening, Place, Reply, Request, Subject};
+use super::protocol::{Asked, Complaint, First, FirstWord, Opening, Region, Reply, Request, Subject};
 use crate::allocator::Counting;
 use crate::backend::{self, Registry};
 use crate::child::Channel;
@@ -242,7 +242,7 @@ impl<T: Scalar> Lane<T> {
     }
 
     /// X as the parent has it: rows with a gap behind them have one here too.
-    fn bound_input(&self, place: &Place) -> Result<ArcArray2<T>> {
+    fn bound_input(&self, place: &Region) -> Result<ArcArray2<T>> {
         // SAFETY: the only view.
         let x = unsafe { self.arena()?.view::<T>(place) }.map_err(Error::Told)?;
         let ((rows, columns), stride) = (x.dim(), place.strides.0);

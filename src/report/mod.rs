@@ -28,7 +28,7 @@ pub use table::Table;
 
 /// How a table is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub enum TableFormat {
     /// Aligned columns, rounded; as wide as the terminal.
     Text,
     /// Comma-separated values, in full.
@@ -39,14 +39,14 @@ pub enum Format {
     Markdown,
 }
 
-impl Format {
+impl TableFormat {
     /// The table in this format, with its line's end. The screen matters to text only.
     pub fn render(self, table: &Table, screen: Screen) -> String {
         match self {
-            Format::Text => text::render(&table.for_people(), screen),
-            Format::Csv => csv::render(table),
-            Format::Json => json::render(table),
-            Format::Markdown => markdown::render(&table.for_people()),
+            TableFormat::Text => text::render(&table.for_people(), screen),
+            TableFormat::Csv => csv::render(table),
+            TableFormat::Json => json::render(table),
+            TableFormat::Markdown => markdown::render(&table.for_people()),
         }
     }
 }
@@ -73,16 +73,16 @@ mod tests {
 
     #[test]
     fn people_get_rounded_numbers_and_programs_all_digits() {
-        let csv = Format::Csv.render(&table(), Screen::PLAIN);
+        let csv = TableFormat::Csv.render(&table(), Screen::PLAIN);
         assert_eq!(csv, "name,time_ns,share,tied\n\"a|b, \"\"c\"\"\",1234567.8,,true\nplain,0.5,,true\n");
         let json: serde_json::Value =
-            serde_json::from_str(&Format::Json.render(&table(), Screen::PLAIN)).expect("JSON");
+            serde_json::from_str(&TableFormat::Json.render(&table(), Screen::PLAIN)).expect("JSON");
         assert_eq!(json[0]["time_ns"], 1_234_567.8);
         assert_eq!((&json[1]["share"], &json[1]["tied"]), (&serde_json::Value::Null, &true.into()));
-        let markdown = Format::Markdown.render(&table(), Screen::PLAIN);
+        let markdown = TableFormat::Markdown.render(&table(), Screen::PLAIN);
         assert!(markdown.contains("| a\\|b, \"c\" | 1.23 ms | - | tied |"), "{markdown}");
         assert!(markdown.contains("| --- | --: | --: | --- |"), "{markdown}");
-        assert!(Format::Text.render(&table(), Screen::PLAIN).contains("0.50 ns"));
+        assert!(TableFormat::Text.render(&table(), Screen::PLAIN).contains("0.50 ns"));
     }
 
     #[test]
@@ -92,9 +92,9 @@ mod tests {
             row[3] = Value::Flag { is: false, mark: "tied" };
             row[0] = Value::Unshown("machine".into());
         }
-        let markdown = Format::Markdown.render(&table, Screen::PLAIN);
+        let markdown = TableFormat::Markdown.render(&table, Screen::PLAIN);
         assert!(markdown.starts_with("| time_ns | share |\n"), "{markdown}");
-        let csv = Format::Csv.render(&table, Screen::PLAIN);
+        let csv = TableFormat::Csv.render(&table, Screen::PLAIN);
         assert!(csv.starts_with("name,time_ns,share,tied\nmachine,"), "{csv}");
     }
     #[test]
@@ -103,8 +103,8 @@ mod tests {
             let lines = text.lines().filter(|line| !line.contains("too narrow"));
             lines.map(|line| line.chars().count()).max().unwrap_or(0)
         };
-        let on = |width, unicode| Format::Text.render(&table(), Screen { width: Some(width), unicode });
-        let whole = Format::Text.render(&table(), Screen::PLAIN);
+        let on = |width, unicode| TableFormat::Text.render(&table(), Screen { width: Some(width), unicode });
+        let whole = TableFormat::Text.render(&table(), Screen::PLAIN);
         assert!(whole.is_ascii() && !whole.contains("too narrow"), "{whole}");
         assert_eq!(on(longest(&whole), false), whole);
         let narrow = on(longest(&whole) - 1, true);
@@ -122,12 +122,12 @@ mod tests {
     fn names_do_no_harm_to_a_screen() {
         let mut table = table();
         table.rows[0][0] = Value::Text("a\x1b[2J\r\u{202e}b".into());
-        for format in [Format::Text, Format::Markdown] {
+        for format in [TableFormat::Text, TableFormat::Markdown] {
             let text = format.render(&table, Screen::PLAIN);
             assert!(text.contains("a\\u{1b}[2J\\r\\u{202e}b"), "{text}");
         }
         assert!(
-            Format::Json.render(&table, Screen::PLAIN).contains("a\\u001b[2J\\r\u{202e}b"),
+            TableFormat::Json.render(&table, Screen::PLAIN).contains("a\\u001b[2J\\r\u{202e}b"),
             "programs get it as it is"
         );
     }

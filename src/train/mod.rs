@@ -32,7 +32,7 @@ use crate::network::in_run;
 use crate::scalar::Scalar;
 
 pub use layer_trainer::LayerTrainer;
-pub use run::{End, Leg, Outcome, run};
+pub use run::{End, Span, Trained, run};
 
 /// Whoever does this run on this engine: the engine's own trainer, or else one that is made of its layers. The one place that makes any.
 ///

@@ -13,7 +13,7 @@ const SNAPSHOT_EVERY: usize = 100;
 
 /// How far a run goes, and where it starts.
 #[derive(Clone, Debug)]
-pub struct Leg {
+pub struct Span {
     /// Costs of the steps that are done already; empty for a new run. The trainer holds the state after them.
     pub costs: Vec<f64>,
     /// The number of steps of the whole run, those done included.
@@ -40,7 +40,7 @@ pub enum End {
 
 /// What a run leaves.
 #[derive(Clone, Debug)]
-pub struct Outcome<T> {
+pub struct Trained<T> {
     /// The cost before each step done; all are finite.
     pub costs: Vec<f64>,
     /// The parameters after the last step done. After a divergence: the last ones whose cost was finite.
@@ -51,7 +51,7 @@ pub struct Outcome<T> {
     pub end: End,
 }
 
-/// Runs a leg. `watch` sees each step (from 0) with its cost and may stop the run after it; `checkpoint` gets the state and the costs
+/// Runs a span. `watch` sees each step (from 0) with its cost and may stop the run after it; `checkpoint` gets the state and the costs
 /// so far at every multiple of `checkpoint_every`, but not at the end.
 ///
 /// The result does not depend on where a run was cut: for an engine whose results are the same from run to run, resuming from a
@@ -62,13 +62,13 @@ pub struct Outcome<T> {
 pub fn run<T: Scalar>(
     engine: &dyn Engine<T>,
     trainer: &mut dyn Trainer<T>,
-    leg: Leg,
+    span: Span,
     watch: &mut (dyn FnMut(usize, f64) -> ControlFlow<()> + Send),
     checkpoint: &mut dyn FnMut(&State<T>, &[f64]),
-) -> Result<Outcome<T>> {
-    let Leg { mut costs, planned, checkpoint_every } = leg;
+) -> Result<Trained<T>> {
+    let Span { mut costs, planned, checkpoint_every } = span;
     let ended =
-        |trainer: &dyn Trainer<T>, costs, state, end| Ok(Outcome { costs, parameters: trainer.export()?, state, end });
+        |trainer: &dyn Trainer<T>, costs, state, end| Ok(Trained { costs, parameters: trainer.export()?, state, end });
     // The state at the start of this stretch and of the one before, with the steps done by then.
     let mut current = (costs.len(), trainer.save()?);
     let mut before = current.clone();
@@ -148,15 +148,15 @@ mod tests {
         }
     }
 
-    fn counted(bad: usize, leg: Leg, stop_after: usize) -> (Outcome<f64>, Vec<usize>) {
+    fn counted(bad: usize, span: Span, stop_after: usize) -> (Trained<f64>, Vec<usize>) {
         let engine = Registry::builtin().open::<f64>("naive", 1).expect("built in");
         let mut parameters = Parameters::zeros(&Architecture::new(&[1, 1]).expect("sizes"));
-        parameters.values_mut()[0] = leg.costs.len() as f64;
+        parameters.values_mut()[0] = span.costs.len() as f64;
         let mut trainer = Counting { parameters, bad };
         let mut checkpoints = Vec::new();
         let watch =
             &mut |step, _| if step + 1 == stop_after { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-        let outcome = run(engine.as_ref(), &mut trainer, leg, watch, &mut |state, costs| {
+        let outcome = run(engine.as_ref(), &mut trainer, span, watch, &mut |state, costs| {
             let (mut w, mut b) = (Array2::zeros((1, 1)), Array2::zeros((1, 1)));
             state.copy_layer(0, w.view_mut(), b.view_mut()).expect("it is the parameters");
             assert_eq!(w[(0, 0)], costs.len() as f64);
@@ -165,19 +165,19 @@ mod tests {
         (outcome.expect("the trainer has no errors"), checkpoints)
     }
 
-    fn leg(planned: usize, checkpoint_every: Option<usize>) -> Leg {
-        Leg { costs: Vec::new(), planned, checkpoint_every }
+    fn span(planned: usize, checkpoint_every: Option<usize>) -> Span {
+        Span { costs: Vec::new(), planned, checkpoint_every }
     }
 
     #[test]
     fn checkpoints_come_at_multiples_and_not_at_the_end() {
         for (every, expected) in [(1, vec![1, 2, 3, 4]), (2, vec![2, 4]), (5, vec![]), (300, vec![])] {
-            let (outcome, checkpoints) = counted(usize::MAX, leg(5, Some(every)), 0);
+            let (outcome, checkpoints) = counted(usize::MAX, span(5, Some(every)), 0);
             assert_eq!((outcome.end, outcome.costs.len(), checkpoints), (End::Finished, 5, expected));
         }
-        let (_, checkpoints) = counted(usize::MAX, leg(1000, Some(250)), 0);
+        let (_, checkpoints) = counted(usize::MAX, span(1000, Some(250)), 0);
         assert_eq!(checkpoints, [250, 500, 750]);
-        let resumed = Leg { costs: vec![1.0; 130], planned: 1000, checkpoint_every: Some(250) };
+        let resumed = Span { costs: vec![1.0; 130], planned: 1000, checkpoint_every: Some(250) };
         let (outcome, checkpoints) = counted(usize::MAX, resumed, 0);
         assert_eq!((outcome.costs.len(), checkpoints), (1000, vec![250, 500, 750]));
     }
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn a_stopped_run_holds_what_was_done() {
         for stop in [1, 99, 100, 101, 250] {
-            let (outcome, _) = counted(usize::MAX, leg(1000, None), stop);
+            let (outcome, _) = counted(usize::MAX, span(1000, None), stop);
             assert_eq!((outcome.end, outcome.costs.len()), (End::Stopped, stop));
             assert_eq!(outcome.parameters.values()[0], stop as f64);
         }
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn a_diverged_run_goes_back_to_the_last_finite_cost() {
         for bad in [1, 2, 50, 99, 100, 101, 102, 199, 200, 201, 399] {
-            let (outcome, _) = counted(bad, leg(1000, None), 0);
+            let (outcome, _) = counted(bad, span(1000, None), 0);
             assert!(
                 matches!(outcome.end, End::Diverged { iteration, cost } if iteration == bad && cost.is_nan()),
                 "{bad}"
@@ -203,7 +203,7 @@ mod tests {
             assert_eq!(outcome.costs.len(), bad - 1, "{bad}");
             assert_eq!(outcome.parameters.values()[0], (bad - 1) as f64, "{bad}");
         }
-        let (outcome, _) = counted(0, leg(10, None), 0);
+        let (outcome, _) = counted(0, span(10, None), 0);
         assert_eq!((outcome.costs.len(), outcome.parameters.values()[0]), (0, 0.0));
     }
 }

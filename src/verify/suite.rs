@@ -124,7 +124,7 @@ impl Suite {
             Ok(Err(reason)) => return sink(whole(Status::Unavailable(reason.to_string()))),
             Err(error) => return sink(whole(Status::Failed(Some(error.to_string())))),
         }
-        let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let cores = crate::machine::cores();
         let mut threads = self.thread_counts(entry, cores);
         if !entry.profile().parallel {
             threads.retain(|count| count.get() == 1);

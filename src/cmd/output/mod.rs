@@ -24,10 +24,10 @@ use staged::Staged;
 pub(crate) struct Output {
     /// As the user calls it.
     name: PathBuf,
-    place: Place,
+    place: Destination,
 }
 
-enum Place {
+enum Destination {
     /// A file to be, and where it belongs.
     File(Staged, Target),
     /// A device or a pipe, such as /dev/stdout: it cannot be replaced, only written to.
@@ -61,22 +61,22 @@ impl Output {
     /// full disk is found before the work and not after it. Links are followed; a file that is there keeps its permissions, its owner and
     /// its other names.
     pub fn create(path: &Path, bytes: u64) -> anyhow::Result<Self> {
-        Place::of(path, bytes)
+        Destination::of(path, bytes)
             .map(|place| Output { name: path.to_owned(), place })
             .with_context(|| format!("cannot write to {}", path.display()))
     }
 
     /// Whether it is a file, and no device or pipe.
     pub fn is_file(&self) -> bool {
-        matches!(self.place, Place::File(..))
+        matches!(self.place, Destination::File(..))
     }
 
     /// As [`create`](Self::create), and refuses what is no file.
     pub fn create_file(path: &Path, bytes: u64, why: &str) -> anyhow::Result<Self> {
         let output = Self::create(path, bytes)?;
         match output.place {
-            Place::File(..) => Ok(output),
-            Place::Stream(_) => {
+            Destination::File(..) => Ok(output),
+            Destination::Stream(_) => {
                 bail!("cannot write to {}: expected a file, found a device or a pipe: {why}", path.display())
             }
         }
@@ -89,7 +89,7 @@ impl Output {
 
     /// Puts `bytes` at `path` and keeps what was there before as [`previous`].
     pub fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-        match Place::of(path, bytes.len() as u64) {
+        match Destination::of(path, bytes.len() as u64) {
             Ok(place) => Output { name: path.to_owned(), place }.write_and(Old::Stays, bytes),
             Err(error) => Err(told_with(error, rescue(bytes)).context(format!("cannot write to {}", path.display()))),
         }
@@ -97,8 +97,8 @@ impl Output {
 
     fn write_and(self, old: Old, bytes: &[u8]) -> anyhow::Result<()> {
         let written = match self.place {
-            Place::Stream(mut file) => file.write_all(bytes).map_err(Into::into),
-            Place::File(mut staged, target) => match staged.fill(bytes) {
+            Destination::Stream(mut file) => file.write_all(bytes).map_err(Into::into),
+            Destination::File(mut staged, target) => match staged.fill(bytes) {
                 Ok(()) => target.put(staged, old),
                 Err(error) => {
                     // Its own bytes may be those that were lacking.
@@ -118,7 +118,7 @@ impl Output {
         otherwise: impl FnOnce() -> Vec<u8>,
     ) -> anyhow::Result<()> {
         let context = || format!("cannot write to {}", self.name.display());
-        let Place::File(mut staged, target) = self.place else { bail!("{}: it is no file", context()) };
+        let Destination::File(mut staged, target) = self.place else { bail!("{}: it is no file", context()) };
         let made = || -> anyhow::Result<()> {
             let (file, name) = Name::of_private()?;
             writer(name.path())?;
@@ -133,11 +133,11 @@ impl Output {
     }
 }
 
-impl Place {
+impl Destination {
     fn of(path: &Path, bytes: u64) -> anyhow::Result<Self> {
         let path = target(path)?;
         if let Some(stream) = stream::open(&path)? {
-            return Ok(Place::Stream(stream));
+            return Ok(Destination::Stream(stream));
         }
         let old = match path.metadata() {
             Ok(old) if old.is_dir() => bail!("it is a folder"),
@@ -155,7 +155,7 @@ impl Place {
         let staged = staged?;
         let is_replaceable = old.map_or(Ok(true), |old| staged.take_after(&old))?;
         staged.reserve(bytes)?;
-        Ok(Place::File(staged, Target { path, is_replaceable }))
+        Ok(Destination::File(staged, Target { path, is_replaceable }))
     }
 }
 
@@ -192,7 +192,9 @@ impl Target {
             let has_other_names = has_other_names(&path, Some(&self.path));
             let is_linked = may_be_linked && is_own && !has_other_names;
             if !is_linked || staged::link_by_name(&self.path, &path).is_err() {
-                let Place::File(mut staged, kept) = Place::of(&path, here.len())? else { bail!("it is no file") };
+                let Destination::File(mut staged, kept) = Destination::of(&path, here.len())? else {
+                    bail!("it is no file")
+                };
                 if there.is_none() {
                     staged.take_after(&here)?;
                 }

@@ -26,7 +26,7 @@ use crate::report;
 use crate::scalar::{Scalar, ScalarKind};
 use crate::store::Provenance;
 use crate::text::visible;
-use crate::train::{End, Leg, Outcome, run as run_leg, trainer};
+use crate::train::{End, Span, Trained, run as run_span, trainer};
 use outputs::Outputs;
 use progress::Progress;
 use setup::Setup;
@@ -209,7 +209,7 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
     let progress = || progress.lock().expect("nothing panics while it is held");
     let mut checkpoint_failure = None;
     let every = outputs.checkpoint.is_some().then_some(args.checkpoint_every);
-    let leg = Leg { costs, planned: setup.planned, checkpoint_every: every };
+    let span = Span { costs, planned: setup.planned, checkpoint_every: every };
     let mut save_checkpoint = |state: &State<T>, costs: &[f64]| {
         let saved = outputs.write_checkpoint(&provenance, state, costs, setup.planned);
         if let Err(error) = &saved {
@@ -223,7 +223,7 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
         progress().step(iteration, cost);
         if interrupt.asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let outcome = run_leg(engine.as_ref(), trainer.as_mut(), leg, watch, &mut save_checkpoint)?;
+    let outcome = run_span(engine.as_ref(), trainer.as_mut(), span, watch, &mut save_checkpoint)?;
     progress().finish();
     if !matches!(outcome.end, End::Diverged { .. }) {
         save_checkpoint(&outcome.state, &outcome.costs);
@@ -372,7 +372,7 @@ fn announce(
 fn summarise<T: Scalar>(
     engine: &std::sync::Arc<dyn Engine<T>>,
     provenance: Provenance,
-    outcome: &Outcome<T>,
+    outcome: &Trained<T>,
     bit_identical: bool,
     step_times: &[f64],
     train_set: &PictureSet,

@@ -14,12 +14,12 @@ use crate::report::plot;
 use crate::scalar::Scalar;
 use crate::store::{Checkpoint, Model, Provenance, is_checkpoint};
 use crate::text::visible;
-use crate::train::Outcome;
+use crate::train::Trained;
 
 /// The files of a run, found writable before it starts.
 pub(super) struct Outputs {
     costs: Option<Output>,
-    plot: Option<(Output, plot::Format)>,
+    plot: Option<(Output, plot::PictureFormat)>,
     model: Option<(Output, bool)>,
     pub checkpoint: Option<PathBuf>,
     /// The last checkpoint that could not be put in its place: of a run's many, one is left.
@@ -57,7 +57,7 @@ impl Outputs {
         }
         let costs = args.costs.as_deref().map(|path| Output::create(path, costs_bytes)).transpose()?;
         let plot = match &args.plot {
-            Some(path) => Some((Output::create(path, PLOT_BYTES)?, plot::Format::of(path)?)),
+            Some(path) => Some((Output::create(path, PLOT_BYTES)?, plot::PictureFormat::of(path)?)),
             None => None,
         };
         let model = match args.save.as_deref() {
@@ -92,7 +92,7 @@ impl Outputs {
     }
 
     /// Writes costs, picture and model. One that fails does not take the others with it.
-    pub fn write<T: Scalar>(self, provenance: &Provenance, outcome: &Outcome<T>) -> anyhow::Result<()> {
+    pub fn write<T: Scalar>(self, provenance: &Provenance, outcome: &Trained<T>) -> anyhow::Result<()> {
         let costs = self.costs.map_or(Ok(()), |output| output.write(costs_csv(&outcome.costs).as_bytes()));
         let model = Model { provenance: provenance.clone(), parameters: outcome.parameters.clone() };
         let model = self.model.map_or(Ok(()), |(output, is_hdf5)| {
@@ -138,7 +138,7 @@ fn checkpoint(args: &Args) -> Option<&Path> {
 /// Set aside for a picture: more than both formats take for any number of iterations.
 const PLOT_BYTES: u64 = 1 << 18;
 
-fn picture(provenance: &Provenance, costs: &[f64], format: plot::Format) -> anyhow::Result<Vec<u8>> {
+fn picture(provenance: &Provenance, costs: &[f64], format: plot::PictureFormat) -> anyhow::Result<Vec<u8>> {
     let name = format!("{} in {}, {}", provenance.architecture, provenance.scalar, provenance.backend);
     let curve = plot::Curve { name, costs: costs.iter().copied().enumerate().collect() };
     Ok(plot::render(&[curve], format, &plot::Options::default())?)

@@ -35,22 +35,22 @@ fn is_drawable(cost: f64, log: bool) -> bool {
 
 /// What kind of picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum PictureFormat {
     /// Lines and text, sharp at any size.
     Svg,
     /// 1600 x 960 pixels.
     Png,
 }
 
-impl Format {
+impl PictureFormat {
     /// The format that a file's extension asks for.
     ///
     /// # Errors
     /// [`Error::Plot`] for anything but `.svg` and `.png`.
     pub fn of(path: &Path) -> Result<Self> {
         match path.extension().and_then(|extension| extension.to_str()).map(str::to_lowercase).as_deref() {
-            Some("svg") => Ok(Format::Svg),
-            Some("png") => Ok(Format::Png),
+            Some("svg") => Ok(PictureFormat::Svg),
+            Some("png") => Ok(PictureFormat::Png),
             _ => {
                 Err(refused(format!("{} is no picture's name; expected one that ends in .svg or .png", path.display())))
             }
@@ -74,7 +74,7 @@ pub struct Options {
 /// # Errors
 /// [`Error::Plot`] where there is nothing to draw: no curves or more than [`MAX_CURVES`], a curve without a single drawable cost,
 /// iterations that do not rise, a control character in a name or the title.
-pub fn render(curves: &[Curve], format: Format, options: &Options) -> Result<Vec<u8>> {
+pub fn render(curves: &[Curve], format: PictureFormat, options: &Options) -> Result<Vec<u8>> {
     check(curves, options)?;
     let iterations = || curves.iter().flat_map(|curve| &curve.costs).map(|(iteration, _)| *iteration);
     let x = IterationAxis::new(iterations().min().unwrap_or(0), iterations().max().unwrap_or(0));
@@ -88,8 +88,8 @@ pub fn render(curves: &[Curve], format: Format, options: &Options) -> Result<Vec
     let lines: Vec<draw::Line> = curves.iter().map(|curve| line(curve, &x, &y, options.log)).collect();
     let picture = draw::Picture { title: options.title.as_deref(), lines, x_ticks: x.ticks(), y_ticks: y.ticks };
     match format {
-        Format::Svg => picture.svg(),
-        Format::Png => picture.png(),
+        PictureFormat::Svg => picture.svg(),
+        PictureFormat::Png => picture.png(),
     }
 }
 
@@ -142,7 +142,7 @@ mod tests {
     }
 
     fn problem(curves: &[Curve], options: &Options) -> String {
-        render(curves, Format::Svg, options).expect_err("it cannot be drawn").to_string()
+        render(curves, PictureFormat::Svg, options).expect_err("it cannot be drawn").to_string()
     }
 
     #[test]
@@ -165,7 +165,7 @@ mod tests {
     fn a_cost_that_is_not_finite_leaves_a_gap() {
         let split = curve(&[3.0, 2.0, f64::NAN, 1.0, 0.5, f64::INFINITY, 0.25]);
         assert_eq!((split.gaps(false), curve(&[1.0, 0.0, -1.0]).gaps(true)), (2, 2));
-        let svg = render(&[split], Format::Svg, &Options::default()).expect("drawn");
+        let svg = render(&[split], PictureFormat::Svg, &Options::default()).expect("drawn");
         let svg = String::from_utf8(svg).expect("text");
         // The legend's sample and two runs of two costs; the last cost is alone: a dot.
         let lines = svg.lines().filter(|line| line.starts_with("<polyline") && line.contains("#0072B2"));
@@ -191,9 +191,9 @@ mod tests {
             for log in [false, true] {
                 let options = Options { title: Some("title".into()), log };
                 if curves.iter().all(|curve| curve.gaps(log) < curve.costs.len()) {
-                    let svg = render(curves, Format::Svg, &options).expect("drawn");
+                    let svg = render(curves, PictureFormat::Svg, &options).expect("drawn");
                     assert!(svg.len() < 400_000, "{} bytes for {:?}", svg.len(), curves[0].name);
-                    render(curves, Format::Png, &options).expect("drawn");
+                    render(curves, PictureFormat::Png, &options).expect("drawn");
                 }
             }
         }
