@@ -7,6 +7,7 @@ use std::sync::Mutex;
 
 use layerbench::child::Program;
 use layerbench::verify::cases::Depth;
+use layerbench::verify::checks::Tier;
 use layerbench::verify::conformance::assert_conforms_in;
 use layerbench::verify::faults::{VARIABLE, catalogue, chatty, control};
 use layerbench::verify::{Suite, Venue, checks};
@@ -47,7 +48,7 @@ fn the_same_code_without_a_fault_raises_no_alarm() {
 /// What a backend prints, in bulk and past the standard library, is in nobody's way.
 #[test]
 fn printing_is_no_fault() {
-    let suite = Suite { fixtures: Vec::new(), ..Suite::new(Depth::Quick) };
+    let suite = Suite { fixtures: Vec::new(), tiers: vec![Tier::T0, Tier::T5], ..Suite::new(Depth::Quick) };
     assert_conforms_in(&venue(), &chatty(), &suite);
 }
 

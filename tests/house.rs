@@ -1,7 +1,8 @@
-//! The map in lib.rs is true: every module is on it, and uses none that stands above it.
+//! The map in lib.rs is true: every module is on it, and uses none that stands above it. And the library without features stands on little.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The floor of each module, from the top, as the rows of the map have them.
 fn floors(lib: &str) -> BTreeMap<String, usize> {
@@ -70,4 +71,24 @@ fn what_is_used_is_seen() {
     let text =
         "use crate::a::B;\n// crate::no\nfn f() { crate::c::d() }\nuse crate::{e, f::G};\n#[cfg(test)]\nuse crate::h;";
     assert_eq!(used(text), ["a", "c", "e", "f"]);
+}
+
+/// With this crate itself.
+const MOST_CRATES: usize = 40;
+
+#[test]
+fn without_features_the_library_stands_on_few_crates() {
+    let cargo = std::env::var_os("CARGO").expect("cargo runs the tests");
+    let tree = ["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none", "--no-default-features"];
+    let output = Command::new(cargo).args(tree).current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("it starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let crates: BTreeSet<String> = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| Some(line.split(' ').next()?.to_owned()))
+        .collect();
+    assert!(crates.contains("layerbench") && crates.contains("ndarray"), "{crates:?}");
+    assert!(crates.len() <= MOST_CRATES, "{} crates: {crates:?}", crates.len());
+    for of_the_tool in ["clap", "plotters", "image", "hdf5-metno", "openblas-src"] {
+        assert!(!crates.contains(of_the_tool), "{of_the_tool}");
+    }
 }
