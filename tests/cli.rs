@@ -278,7 +278,7 @@ fn what_makes_no_sense_is_refused_before_training_with_exit_code_2() {
 #[test]
 #[cfg(not(feature = "openblas"))]
 fn a_backend_that_was_left_out_says_why() {
-    train(&["--backend", "openblas"]).code(2).stderr(contains("unavailable").and(contains("libopenblas-dev")));
+    train(&["--backend", "openblas"]).code(2).stderr(contains("unavailable").and(contains("libopenblas-pthread-dev")));
 }
 
 #[test]
