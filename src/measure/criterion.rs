@@ -42,8 +42,11 @@ pub fn bench_layers(criterion: &mut Criterion, entry: &Entry) {
 
 fn bench_as<T: Scalar>(criterion: &mut Criterion, entry: &Entry) {
     let counts = entry.thread_counts(crate::machine::cores());
-    expect_verified(entry, T::KIND, &counts, &fixture::embedded(), &Venue::ThisProcess)
-        .unwrap_or_else(|error| panic!("{error}"));
+    // With `--test` nothing is timed.
+    if !std::env::args().any(|argument| argument == "--test") {
+        expect_verified(entry, T::KIND, &counts, &fixture::embedded(), &Venue::ThisProcess)
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
     for &threads in &counts {
         let engine = entry.open::<T>(threads).unwrap_or_else(|error| panic!("{error}"));
         for shape in SHAPES {
