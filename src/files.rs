@@ -12,8 +12,13 @@ use crate::panics::locked;
 
 /// A whole file, or an error where it goes on beyond so many bytes: a device may have no end.
 pub(crate) fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    at_most(File::open(path)?, most)
+}
+
+/// All that comes, unless that is more than `most` bytes.
+pub(crate) fn at_most(source: impl Read, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    source.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {most} bytes, the limit")));
     }

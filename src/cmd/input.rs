@@ -1,11 +1,12 @@
 //! Files that a verb reads, where `-` is standard input and `./-` a file of that name.
 
-use std::io::{Read, stdin};
+use std::io::stdin;
 use std::path::Path;
 
 use anyhow::bail;
 
 use crate::error::{Error, Result};
+use crate::files::at_most;
 
 /// Standard input in messages.
 pub(crate) const STDIN: &str = "standard input";
@@ -34,11 +35,5 @@ pub(crate) fn expect_one_stdin<'a>(paths: impl IntoIterator<Item = &'a std::path
 
 /// All of standard input, unless that is more than `most` bytes.
 pub(crate) fn read_stdin(most: u64) -> Result<Vec<u8>> {
-    let failed = |source| Error::Io { action: "read", path: STDIN.into(), source };
-    let mut bytes = Vec::new();
-    stdin().lock().take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > most {
-        return Err(failed(std::io::Error::other(format!("it has more than {most} bytes, the limit"))));
-    }
-    Ok(bytes)
+    at_most(stdin().lock(), most).map_err(|source| Error::Io { action: "read", path: STDIN.into(), source })
 }

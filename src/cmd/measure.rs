@@ -197,11 +197,14 @@ pub(crate) fn run(args: &Args, registry: &Registry, out: &mut dyn Write, screen:
     let facts = Facts::read();
     let id = Machine::id_of(&facts);
     let host = Host { machine: &id, node: &node };
-    let known = Results::new(records.clone());
-    let is_error = |record: &CellRecord| record.measured().is_none() || known.wrong(record).is_some();
+    // Only where those that failed are measured again.
+    let known = args.retry_errors.then(|| Results::new(records.clone()));
+    let is_error = |record: &CellRecord| {
+        known.as_ref().is_some_and(|known| record.measured().is_none() || known.wrong(record).is_some())
+    };
     let is_there = |records: &[Record], cell: &Cell| {
         records.iter().any(|record| match record {
-            Record::Cell(record) if args.retry_errors && is_error(record) => false,
+            Record::Cell(record) if is_error(record) => false,
             Record::Cell(record) => record.child == Child::First && record.is_of(cell, args.cold_cache, host),
             _ => false,
         })

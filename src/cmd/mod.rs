@@ -29,11 +29,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backend::{Entry, Registry};
+use crate::child::Program;
 use crate::compare::Results;
 use crate::error::Result;
 use crate::measure::journal;
 use crate::remote::Remote;
-use crate::scalar::ScalarKind;
+use crate::scalar::Scalar;
 use crate::text::visible;
 use paths::Paths;
 pub(crate) use verdict::Verdict;
@@ -97,16 +98,18 @@ fn guarded(registry: &Registry) -> anyhow::Result<Registry> {
     let program = measuring::program()?;
     let mut guarded = Registry::empty();
     for entry in registry.entries() {
-        let mut answered = entry.clone();
-        if entry.supports(ScalarKind::F32) {
-            answered = answered.answered_by::<f32>(Arc::new(Remote::new(&program, entry, AVAILABILITY)));
-        }
-        if entry.supports(ScalarKind::F64) {
-            answered = answered.answered_by::<f64>(Arc::new(Remote::new(&program, entry, AVAILABILITY)));
-        }
-        guarded.add(answered)?;
+        guarded.add(in_child::<f64>(in_child::<f32>(entry.clone(), &program), &program))?;
     }
     Ok(guarded)
+}
+
+/// The entry with a child that answers for one of its scalar types, if it has that one.
+fn in_child<T: Scalar>(entry: Entry, program: &Program) -> Entry {
+    if !entry.supports(T::KIND) {
+        return entry;
+    }
+    let remote = Arc::new(Remote::<T>::new(program, &entry, AVAILABILITY));
+    entry.answered_by(remote)
 }
 
 /// The backends that were named, in that order, or all. A named one must be available.

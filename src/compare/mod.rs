@@ -92,17 +92,13 @@ impl Results {
     /// What was measured of a cell, in short; none for a failed one.
     pub fn summary(&self, cell: &CellRecord) -> Option<Summary> {
         let children = self.children(cell);
-        (!children.is_empty()).then(|| Summary::new(cell, &children, self.machine(cell), self.limits(cell)))
+        let wrong = self.wrong(cell).map(|failure| failure.message.clone());
+        (!children.is_empty()).then(|| Summary::new(cell, &children, wrong, self.machine(cell), self.limits(cell)))
     }
 
-    /// Why a cell's time is not to be trusted, if it was measured and is not: another process of it gave a wrong result, or
-    /// [`Summary::mistrusted`].
+    /// Why a cell's time is not to be trusted, if it was measured and is not: [`Summary::mistrusted`].
     pub fn mistrusted(&self, cell: &CellRecord) -> Option<String> {
-        let summary = self.summary(cell)?;
-        match self.wrong(cell) {
-            Some(failure) => Some(format!("another process of this cell gave a wrong result: {}", failure.message)),
-            None => summary.mistrusted(),
-        }
+        self.summary(cell)?.mistrusted()
     }
 
     /// How a further child of a cell computed wrongly, or stated false times, if one did: what is right in one process and wrong in the next is

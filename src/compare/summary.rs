@@ -25,6 +25,8 @@ pub struct Summary {
     /// The highest rate of multiply-add that was read for that scalar type on that many threads, in the cell's rounds and before the first cell;
     /// none where the file has none.
     pub peak_gflops: Option<f64>,
+    /// How another process of the cell computed wrongly, if one did: [`Results::wrong`](super::Results::wrong).
+    pub wrong: Option<String>,
 }
 
 /// How far above the highest reading of the peak a rate may be. Cells and peaks are not read at the same moment, and a core may run faster in
@@ -38,6 +40,7 @@ impl Summary {
     pub(super) fn new(
         record: &CellRecord,
         children: &[&Measured],
+        wrong: Option<String>,
         machine: Option<&Machine>,
         limits: Option<&Limits>,
     ) -> Self {
@@ -70,12 +73,16 @@ impl Summary {
             roofline_share: limit.map(|limit| gflops / limit),
             busy_threads: sum(|child| &child.cpu_ns) / sum(|child| &child.wall_ns),
             peak_gflops,
+            wrong,
         }
     }
 
-    /// Why the time is not to be trusted, if it is not: no way of counting all operations makes the machine do more of them than it can. What
+    /// Why the time is not to be trusted, if it is not: another process of the cell computed wrongly, or no way of counting all operations makes the machine do more of them than it can. What
     /// is mistrusted is in no ranking and no verdict.
     pub fn mistrusted(&self) -> Option<String> {
+        if let Some(message) = &self.wrong {
+            return Some(format!("another process of this cell gave a wrong result: {message}"));
+        }
         let peak = self.peak_gflops.filter(|peak| self.gflops > PEAK_MARGIN * peak)?;
         let (rate, times) = (self.gflops, self.gflops / peak);
         Some(format!(
@@ -148,7 +155,7 @@ mod tests {
     /// What the limit is taken for.
     fn limit(record: &CellRecord, machine: Option<&Machine>, limits: Option<&Limits>) -> Option<f64> {
         let measured = record.measured().expect("measured");
-        let summary = Summary::new(record, &[measured], machine, limits);
+        let summary = Summary::new(record, &[measured], None, machine, limits);
         summary.roofline_share.map(|share| summary.gflops / share)
     }
 
@@ -175,7 +182,7 @@ mod tests {
                 peak_gflops: peaks.to_vec(),
                 gb_per_s: vec![1.0; peaks.len()],
             };
-            Summary::new(&record, &[measured], machine, Some(&limits))
+            Summary::new(&record, &[measured], None, machine, Some(&limits))
         };
         // The highest reading counts, however low others were: other load makes a reading low.
         assert_eq!(summary(None, &[rate / 1.09, rate / 50.0, rate / 50.0]).mistrusted(), None);

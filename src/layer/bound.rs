@@ -7,8 +7,9 @@ use std::ops::Range;
 
 use ndarray::{ArcArray2, Array2, ArrayView2, ArrayViewMut2, s};
 
+use super::contract::{expect_columns, expect_dim};
 use super::{Grads, Layer, LayerSpec, Params, Upstream};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::{State, UpdateRule};
 use crate::scalar::Scalar;
 
@@ -97,10 +98,7 @@ impl<T: Scalar> PlannedBound<T> {
 
 /// These columns of X, where it has them and they are no more than planned.
 fn columns_of<T>(x: &ArcArray2<T>, batch: usize, columns: Range<usize>) -> Result<ArrayView2<'_, T>> {
-    if columns.start > columns.end || columns.end > x.ncols() || columns.len() > batch {
-        let (first, last) = (columns.start, columns.end);
-        return Err(Error::Columns { first, last, available: x.ncols() });
-    }
+    expect_columns(&columns, 0..=batch, x.ncols())?;
     Ok(x.slice(s![.., columns]))
 }
 
@@ -156,8 +154,4 @@ impl<T: Scalar> BoundLayer<T> for PlannedBound<T> {
     fn restore(&mut self, state: &State<T>) -> Result<()> {
         state.copy_layer(0, self.w.view_mut(), self.b.view_mut())
     }
-}
-
-fn expect_dim(what: &'static str, expected: (usize, usize), found: (usize, usize)) -> Result<()> {
-    if found == expected { Ok(()) } else { Err(Error::Shape { what, expected, found }) }
 }

@@ -1,5 +1,7 @@
 //! The one place where the arguments of a layer's calls are held against its shape. Nothing is computed here.
 
+use std::ops::{Range, RangeInclusive};
+
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 use super::{Grads, LayerSpec, Params, Upstream};
@@ -62,12 +64,26 @@ impl LayerSpec {
     }
 }
 
+/// Holds the columns of X that a call names against those that it has, and their number against the sizes that whoever is called can do.
+///
+/// # Errors
+/// [`Error::Columns`].
+pub fn expect_columns(columns: &Range<usize>, sizes: RangeInclusive<usize>, available: usize) -> Result<()> {
+    let &Range { start: first, end: last } = columns;
+    if first <= last && last <= available && sizes.contains(&columns.len()) {
+        return Ok(());
+    }
+    Err(Error::Columns { first, last, available })
+}
+
+pub(super) fn expect_dim(what: &'static str, expected: (usize, usize), found: (usize, usize)) -> Result<()> {
+    if found == expected { Ok(()) } else { Err(Error::Shape { what, expected, found }) }
+}
+
 /// Shape first, then layout: adjacent columns, rows that do not overlap. Strides of an axis that is never stepped along
 /// (a single row or column, or an empty matrix) mean nothing and may be anything.
 fn check(what: &'static str, expected: (usize, usize), found: (usize, usize), strides: &[isize]) -> Result<()> {
-    if found != expected {
-        return Err(Error::Shape { what, expected, found });
-    }
+    expect_dim(what, expected, found)?;
     let (rows, columns) = found;
     let empty = rows == 0 || columns == 0;
     let adjacent = columns <= 1 || strides[1] == 1;
@@ -94,6 +110,23 @@ mod tests {
         let one_row_again_and_again = wide.slice(s![..1, ..]);
         let broadcast = one_row_again_and_again.broadcast((3, 9)).expect("one row broadcasts");
         assert!(matches!(check("W", (3, 9), broadcast.dim(), broadcast.strides()), Err(Error::Layout { .. })));
+    }
+
+    #[test]
+    fn columns_are_of_x_in_order_and_as_many_as_can_be_done() {
+        for (first, last, sizes, is_fine) in [
+            (0, 5, 1..=5, true),
+            (5, 5, 0..=5, true),
+            (2, 5, 1..=3, true),
+            (5, 5, 1..=5, false),
+            (2, 6, 1..=5, false),
+            (3, 2, 0..=5, false),
+            (1, 5, 1..=3, false),
+        ] {
+            let outcome = expect_columns(&(first..last), sizes, 5);
+            assert_eq!(outcome.is_ok(), is_fine, "{first}..{last}: {outcome:?}");
+            assert!(matches!(outcome, Ok(()) | Err(Error::Columns { available: 5, .. })));
+        }
     }
 
     #[test]

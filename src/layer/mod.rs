@@ -71,6 +71,7 @@ use std::sync::Arc;
 use ndarray::{ArcArray2, ArrayView2, ArrayViewMut2};
 
 pub use bound::{BoundLayer, PlannedBound};
+pub use contract::expect_columns;
 pub use dense::{Dense, Kernels, Op};
 pub use trainer::{FirstLayer, Trainer, Training};
 

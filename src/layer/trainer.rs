@@ -1,8 +1,6 @@
 //! A whole training run: what it is, and the trait of whoever does it. They stand here because an [`Engine`](super::Engine) may be the one.
 
-use std::fmt;
 use std::ops::Range;
-use std::str::FromStr;
 
 use ndarray::ArcArray2;
 
@@ -80,25 +78,6 @@ pub enum FirstLayer {
     /// As any other layer: forward, backward, update.
     #[default]
     Plain,
-}
-
-impl fmt::Display for FirstLayer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            FirstLayer::Plain => "plain",
-        })
-    }
-}
-
-impl FromStr for FirstLayer {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "plain" => Ok(FirstLayer::Plain),
-            _ => Err(Error::Setting { what: "the way of the first layer", found: text.into(), expected: "plain" }),
-        }
-    }
 }
 
 /// One training run: data and parameters are inside.

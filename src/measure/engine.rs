@@ -120,11 +120,10 @@ impl Measurer {
         }
         let of_the_group = contenders.iter().filter(|contender| contender.kind == ChildKind::First);
         let gauges = Gauge::of(of_the_group.map(|contender| contender.cell), &self.settings);
-        let count = contenders.len();
         let turns = contenders.into_iter().map(|contender| Turn::Contender(Box::new(contender)));
         let turns = turns.chain(gauges.into_iter().map(|gauge| Turn::Gauge(Box::new(gauge))));
         let race = Race::new(turns.map(|turn| InTurn { turn, seeds: Rc::clone(&seeds), measurer: self }).collect());
-        Ok(Measurement { measurer: self, race, contenders: count, failed: rounds.finished, started_unix_ms })
+        Ok(Measurement { measurer: self, race, failed: rounds.finished, started_unix_ms })
     }
 
     fn is_over(&self) -> bool {
@@ -175,9 +174,8 @@ impl Measurer {
 /// Children in the same rounds: prepared, and driven round by round.
 pub struct Measurement<'a> {
     measurer: &'a Measurer,
+    /// The cells, and behind them the gauges.
     race: Race<InTurn<'a>>,
-    /// How many cells there are; behind them are the gauges.
-    contenders: usize,
     failed: Vec<Finished>,
     started_unix_ms: u64,
 }
@@ -238,7 +236,7 @@ impl Measurement<'_> {
 
     /// Takes a cell out: it is measured in the rounds that it was in.
     pub fn dismiss(&mut self, index: usize) {
-        if index < self.contenders {
+        if index < self.cells().count() {
             self.race.dismiss(index);
         }
     }

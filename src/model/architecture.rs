@@ -103,8 +103,8 @@ impl Architecture {
 
     /// The network above the first layer, or `None` where there is no other.
     pub fn above_first(&self) -> Option<Architecture> {
-        let (dims, activations) = (self.dims[1..].to_vec(), self.activations[1..].to_vec());
-        (self.layers() > 1).then_some(Architecture { dims, activations })
+        (self.layers() > 1)
+            .then(|| Architecture { dims: self.dims[1..].to_vec(), activations: self.activations[1..].to_vec() })
     }
 }
 

@@ -1,8 +1,6 @@
 //! What training makes small: the loss as data, and cross-entropy (notebook equation 7) with its gradients. Everything is summed in `f64`,
 //! whatever the scalar.
 
-use std::fmt;
-
 use ndarray::{ArrayView2, ArrayViewMut2, Zip};
 
 use super::{Activation, Architecture, Upstream};
@@ -62,14 +60,6 @@ impl Loss {
         match self {
             Loss::CrossEntropy => Upstream::Dz(gradient),
         }
-    }
-}
-
-impl fmt::Display for Loss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Loss::CrossEntropy => "cross-entropy",
-        })
     }
 }
 

@@ -39,30 +39,18 @@ impl<T: Scalar> Remote<T> {
     /// The backend of `entry` as `program` has it, which must come to serve under the verb [`VERB`](crate::child::VERB). A reply may
     /// take `limit`.
     pub fn new(program: &Program, entry: &Entry, limit: Duration) -> Self {
-        Remote {
-            program: program.clone(),
-            subject: Subject { backend: entry.name().into(), scalar: T::KIND },
-            profile: entry.profile().clone(),
-            limit,
-            connections: Mutex::default(),
-            available: OnceLock::new(),
-            scalar: PhantomData,
-        }
+        let subject = Subject { backend: entry.name().into(), scalar: T::KIND };
+        Remote::of(program.clone(), subject, entry.profile().clone(), limit)
+    }
+
+    fn of(program: Program, subject: Subject, profile: Profile, limit: Duration) -> Self {
+        let (connections, available) = (Mutex::default(), OnceLock::new());
+        Remote { program, subject, profile, limit, connections, available, scalar: PhantomData }
     }
 
     /// The same in processes of its own.
     pub fn another(&self) -> Self {
-        let Remote { program, subject, profile, limit, .. } = self;
-        let (connections, scalar) = (Mutex::default(), PhantomData);
-        Remote {
-            program: program.clone(),
-            subject: subject.clone(),
-            profile: profile.clone(),
-            limit: *limit,
-            connections,
-            available: OnceLock::new(),
-            scalar,
-        }
+        Remote::of(self.program.clone(), self.subject.clone(), self.profile.clone(), self.limit)
     }
 
     fn connection(&self, threads: NonZeroUsize) -> Result<Arc<Connection>> {

@@ -1,7 +1,7 @@
 //! Measured cells, one a row: times, rates, and how far they are from what the machine could do.
 
 use super::table::{Column, Table, Value};
-use crate::compare::Results;
+use crate::compare::{Results, Summary};
 use crate::measure::record::{CellRecord, Outcome};
 
 const COLUMNS: [Column; 16] = [
@@ -45,11 +45,11 @@ pub fn cells(results: &Results) -> Table {
     let node = name(|record| &record.node);
     let rows = results.cells().iter().map(|record| {
         let summary = results.summary(record);
-        let of = |value: &dyn Fn(&crate::compare::Summary) -> Value| summary.as_ref().map_or(Value::None, value);
+        let of = |value: &dyn Fn(&Summary) -> Value| summary.as_ref().map_or(Value::None, value);
         let measured = record.measured();
-        let mistrusted = results.mistrusted(record);
+        let mistrusted = || summary.as_ref().and_then(Summary::mistrusted);
         let error = match &record.outcome {
-            Outcome::Measured(_) => mistrusted.map_or(String::new(), |reason| format!("MISTRUSTED: {reason}")),
+            Outcome::Measured(_) => mistrusted().map_or(String::new(), |reason| format!("MISTRUSTED: {reason}")),
             Outcome::Failed(failure) => format!("{}: {}", failure.cause.name(), failure.message),
         };
         vec![

@@ -73,19 +73,16 @@ fn grid(results: &Results, ranking: &Ranking, columns: &[Column], detail: Detail
                     && Column::of(record) == *column
             };
             let record = results.cells().iter().find(is_here);
-            record.and_then(|record| Some((record, results.summary(record)?))).map_or(
-                "failed".into(),
-                |(record, summary)| {
-                    if results.mistrusted(record).is_some() {
-                        return "MISTRUSTED".into();
-                    }
-                    let spread = 100.0 * summary.deviation_ns / summary.time_ns;
-                    let share = summary.roofline_share.map(percent);
-                    let rate = (detail == Detail::Rates).then(|| format!("{} GFLOP/s", three_digits(summary.gflops)));
-                    let below = rate.into_iter().chain(share).collect::<Vec<_>>().join(", ");
-                    format!("{} {}{spread:.0}%\n{below}", time(summary.time_ns), screen.plus_minus())
-                },
-            )
+            record.and_then(|record| results.summary(record)).map_or("failed".into(), |summary| {
+                if summary.mistrusted().is_some() {
+                    return "MISTRUSTED".into();
+                }
+                let spread = 100.0 * summary.deviation_ns / summary.time_ns;
+                let share = summary.roofline_share.map(percent);
+                let rate = (detail == Detail::Rates).then(|| format!("{} GFLOP/s", three_digits(summary.gflops)));
+                let below = rate.into_iter().chain(share).collect::<Vec<_>>().join(", ");
+                format!("{} {}{spread:.0}%\n{below}", time(summary.time_ns), screen.plus_minus())
+            })
         }));
         grid.add_row(row);
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use ndarray::{ArcArray2, ArrayView2, s};
 
-use crate::error::{Error, Result};
-use crate::layer::{BoundLayer, Engine, FirstLayer, Trainer, Training, Upstream};
+use crate::error::Result;
+use crate::layer::{BoundLayer, Engine, FirstLayer, Trainer, Training, Upstream, expect_columns};
 use crate::model::{Architecture, Grads, Loss, Parameters, State, UpdateRule, view, view_mut};
 use crate::network::Network;
 use crate::scalar::Scalar;
@@ -70,11 +70,8 @@ impl<T: Scalar> LayerTrainer<T> {
     /// # Errors
     /// As [`Trainer::step_on`].
     pub fn gradients(&mut self, columns: Range<usize>) -> Result<f64> {
-        let examples = self.y.ncols();
+        expect_columns(&columns, 1..=self.batch, self.y.ncols())?;
         let m = columns.len();
-        if columns.start >= columns.end || columns.end > examples || m > self.batch {
-            return Err(Error::Columns { first: columns.start, last: columns.end, available: examples });
-        }
         let LayerTrainer { first, above, y, z, a, upstream, loss, units, .. } = self;
         let dim = (*units, m);
         let size = dim.0 * dim.1;

@@ -49,7 +49,7 @@ impl Shape {
     }
 
     /// With an activation it is all that planning needs.
-    pub fn spec(self, activation: Activation) -> LayerSpec {
+    pub const fn spec(self, activation: Activation) -> LayerSpec {
         LayerSpec { inputs: self.inputs, outputs: self.outputs, batch: self.batch, activation }
     }
 

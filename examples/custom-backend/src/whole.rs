@@ -5,10 +5,10 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 
+use layerbench::Result;
 use layerbench::backend::Naive;
-use layerbench::layer::{Backend, Engine, FirstLayer, Layer, LayerSpec, Profile, Trainer, Training};
+use layerbench::layer::{Backend, Engine, FirstLayer, Layer, LayerSpec, Profile, Trainer, Training, expect_columns};
 use layerbench::model::{Descent, Loss, Parameters};
-use layerbench::{Error, Result};
 use ndarray::{ArcArray2, Axis, s};
 
 /// The backend.
@@ -64,9 +64,7 @@ impl Trainer<f64> for WholeStep {
     }
 
     fn step_on(&mut self, columns: Range<usize>) -> Result<f64> {
-        if columns.is_empty() || columns.end > self.examples() || columns.len() > self.batch {
-            return Err(Error::Columns { first: columns.start, last: columns.end, available: self.examples() });
-        }
+        expect_columns(&columns, 1..=self.batch, self.examples())?;
         let (x, y) = (self.x.slice(s![.., columns.clone()]), self.y.slice(s![.., columns]));
         let m = x.ncols() as f64;
         let layer = self.parameters.layer(0);

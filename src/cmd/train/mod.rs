@@ -189,7 +189,10 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
         }
         None => None,
     };
-    let start = Parameters::initialized(&setup.architecture, setup.init, setup.seed);
+    let start = match checkpoint {
+        Some(_) => Parameters::zeros(&setup.architecture),
+        None => Parameters::initialized(&setup.architecture, setup.init, setup.seed),
+    };
     let training = Training::plain(start, train_set.x(), train_set.y().into_shared(), T::of(setup.rate));
     let mut trainer = trainer(&engine, &training)?;
     // The trainer has what it needs of it.

@@ -3,7 +3,6 @@
 use ndarray::{Array2, s};
 
 use super::Probe;
-use super::exact::Integers;
 use crate::error::Result;
 use crate::layer::{Activation, BoundLayer, Descent, Engine, Params, Upstream};
 use crate::network::in_run;
@@ -11,7 +10,7 @@ use crate::scalar::Scalar;
 use crate::verify::cases::{Shape, Table};
 use crate::verify::compare::Comparison;
 use crate::verify::tolerances;
-use crate::verify::trial::{Kind, Trial};
+use crate::verify::trial::Trial;
 
 /// The decay of each step: none, some, and none again. Each is exact, and so is what the rate makes of it.
 const DECAYS: [f64; 5] = [0.0, 0.0, 0.5, 2.0, 0.0];
@@ -76,47 +75,6 @@ pub(super) fn descent<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
         let (got_w, got_b) = parameters(unseen.as_ref(), shape)?;
         found.within("W after steps with nothing between them", &got_w, &w, |at| factor * total_w[at]);
         found.within("b after steps with nothing between them", &got_b, &b, |at| factor * total_b[at]);
-        Ok(found)
-    })
-}
-
-/// Everything that a bound layer is given lies in a larger matrix full of NaN, X too: Z and A of whole numbers, in a second pass as in the first.
-pub(super) fn windows<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
-    let engine = probe.open()?;
-    probe.each_of(&[Shape::new(3, 5, 7), Shape::new(20, 130, 33), Shape::new(20, 400, 209)], |shape, seed| {
-        let mut found = Comparison::default();
-        let Shape { outputs, inputs, batch } = shape;
-        let integers = Integers::new::<T>(shape, Activation::Relu, seed);
-        let trial = integers.trial::<T>(Kind::Da);
-        let (left, right) = (1, 2);
-        let around = |matrix: &Array2<T>| {
-            let mut larger = Array2::from_elem((matrix.nrows(), left + matrix.ncols() + right), T::nan());
-            larger.slice_mut(s![.., left..left + matrix.ncols()]).assign(matrix);
-            larger
-        };
-        // X as a window of a larger matrix; and the larger matrix, with the columns that are wanted.
-        let larger = around(&trial.x).into_shared();
-        let bindings = [(larger.clone().slice_move(s![.., left..left + batch]), 0), (larger, left)];
-        let (w, b) = (around(&trial.w), around(&trial.b));
-        for (x, first) in bindings {
-            let mut bound = engine.bind(trial.spec, x)?;
-            bound.import(Params { w: w.slice(s![.., left..left + inputs]), b: b.slice(s![.., left..=left]) })?;
-            for pass in ["first", "second"] {
-                let nan = || Array2::from_elem((outputs, left + batch + right), T::nan());
-                let (mut z, mut a) = (nan(), nan());
-                let inside = s![.., left..left + batch];
-                let columns = first..first + batch;
-                in_run(engine.as_ref(), || bound.forward(columns, z.slice_mut(inside), a.slice_mut(inside)))?;
-                for ((what, want), got) in integers.outputs().iter().zip([&z, &a]) {
-                    found.within(&format!("{what} of the {pass} pass"), &got.slice(inside).to_owned(), want, |_| 0.0);
-                }
-            }
-            let mut exported = Array2::from_elem((outputs, left + inputs + right), T::nan());
-            let mut biases = Array2::from_elem((outputs, left + 1 + right), T::nan());
-            bound.export(exported.slice_mut(s![.., left..left + inputs]), biases.slice_mut(s![.., left..=left]))?;
-            found.same_bits("W after export", exported.view(), w.view());
-            found.same_bits("b after export", biases.view(), b.view());
-        }
         Ok(found)
     })
 }

@@ -108,14 +108,7 @@ pub(super) fn processes<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     for (caller, &shape) in FIRST.iter().enumerate() {
         alone.push(outputs_of(engine.as_ref(), shape, caller as u32)?);
     }
-    let first_calls = std::thread::scope(|scope| {
-        let work = |caller: usize| outputs_of(in_another.as_ref(), FIRST[caller], caller as u32);
-        let workers: Vec<_> = (0..FIRST.len()).map(|caller| scope.spawn(move || work(caller))).collect();
-        let join = |worker: std::thread::ScopedJoinHandle<'_, Result<Trial<T>>>| {
-            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        workers.into_iter().map(join).collect::<Result<Vec<_>>>()
-    })?;
+    let first_calls = at_once(FIRST.len(), |caller| outputs_of(in_another.as_ref(), FIRST[caller], caller as u32))?;
     another.end_stretch()?;
     let mut first_found = Comparison::default();
     for ((got, alone), shape) in first_calls.iter().zip(&alone).zip(FIRST) {
@@ -182,18 +175,23 @@ fn hold_together<T: Scalar>(
         }
         Ok(all)
     };
-    let together: Vec<Result<Vec<Trial<T>>>> = std::thread::scope(|scope| {
-        let work = &work;
-        let workers: Vec<_> = (0..shapes.len()).map(|caller| scope.spawn(move || work(caller))).collect();
-        let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
-            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        workers.into_iter().map(join).collect()
-    });
-    for ((trials, alone), shape) in together.into_iter().zip(&alone).zip(shapes) {
-        for trial in trials? {
+    for ((trials, alone), shape) in at_once(shapes.len(), work)?.into_iter().zip(&alone).zip(shapes) {
+        for trial in trials {
             hold(found, &format!("of {shape}, one engine among eight"), &trial, alone);
         }
     }
     Ok(())
+}
+
+/// What the callers found, each in a thread of its own.
+fn at_once<R: Send>(callers: usize, work: impl Fn(usize) -> Result<R> + Sync) -> Result<Vec<R>> {
+    std::thread::scope(|scope| {
+        let work = &work;
+        let workers: Vec<_> = (0..callers).map(|caller| scope.spawn(move || work(caller))).collect();
+        let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
+            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        let outcomes: Vec<Result<R>> = workers.into_iter().map(join).collect();
+        outcomes.into_iter().collect()
+    })
 }

@@ -8,7 +8,7 @@ use ndarray::{Array2, ArrayBase, ArrayView2, ArrayViewMut2, Axis, Ix2, RawData};
 use super::Probe;
 use super::exact::Integers;
 use crate::error::{Error, Result};
-use crate::layer::{Activation, BoundLayer, Engine, Grads, Layer, Params};
+use crate::layer::{Activation, BoundLayer, Engine, Grads, Layer, LayerSpec, Params};
 use crate::network::in_run;
 use crate::scalar::Scalar;
 use crate::verify::cases::Shape;
@@ -17,6 +17,7 @@ use crate::verify::trial::{Kind, Trial};
 
 /// All sizes differ, so that no exchange of two of them goes unseen.
 const SHAPE: Shape = Shape::new(4, 6, 5);
+const SPEC: LayerSpec = SHAPE.spec(Activation::Relu);
 /// Of a bound X of that shape.
 const ALL: Range<usize> = 0..SHAPE.batch;
 
@@ -195,7 +196,7 @@ pub(super) fn refusals<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     probe.once(|probe| {
         let engine = probe.open()?;
         let mut found = Comparison::default();
-        let mut layer = engine.plan(SHAPE.spec(Activation::Relu))?;
+        let mut layer = engine.plan(SPEC)?;
         for wrong in WRONGS {
             for name in FORWARD {
                 let mut arguments = Arguments::<T>::right();
@@ -240,26 +241,27 @@ pub(super) fn refusals<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
             }
             bound_refusals(engine.as_ref(), wrong, &mut found)?;
         }
+        column_refusals(engine.as_ref(), &mut found)?;
         Ok(found)
     })
+}
+
+fn bind<T: Scalar>(engine: &dyn Engine<T>, arguments: &Arguments<T>) -> Result<Box<dyn BoundLayer<T>>> {
+    let mut bound = engine.bind(SPEC, arguments.x.memory.to_shared())?;
+    bound.import(Params { w: arguments.w.view(), b: arguments.b.view() })?;
+    Ok(bound)
 }
 
 /// What a bound layer is given. It may copy W and b from and to any layout, as long as their shape is right.
 fn bound_refusals<T: Scalar>(engine: &dyn Engine<T>, wrong: Wrong, found: &mut Comparison) -> Result<()> {
     let right = Arguments::<T>::right();
-    let spec = SHAPE.spec(Activation::Relu);
-    let mut bound = engine.bind(spec, right.x.memory.to_shared())?;
-    bound.import(Params { w: right.w.view(), b: right.b.view() })?;
+    let mut bound = bind(engine, &right)?;
     for name in ["Z", "A"] {
         let mut arguments = Arguments::<T>::right();
         if name == "Z" { &mut arguments.z_out } else { &mut arguments.a_out }.make(wrong);
         let outcome = bound.forward(ALL, arguments.z_out.view_mut(), arguments.a_out.view_mut());
         let unwritten = arguments.has_unwritten_outputs();
         hold_refusal(found, "a bound layer's forward", (&[name], wrong), outcome, unwritten)?;
-    }
-    // Once is enough: these do not depend on what is wrong with a matrix.
-    if wrong == Wrong::RowMore {
-        hold_columns(bound.as_mut(), found)?;
     }
     for name in ["Z", "dA"] {
         let mut arguments = Arguments::<T>::right();
@@ -276,7 +278,7 @@ fn bound_refusals<T: Scalar>(engine: &dyn Engine<T>, wrong: Wrong, found: &mut C
     }
     let mut arguments = Arguments::<T>::right();
     arguments.x.make(wrong);
-    let outcome = engine.bind(spec, arguments.x.memory.to_shared()).map(drop);
+    let outcome = engine.bind(SPEC, arguments.x.memory.to_shared()).map(drop);
     hold_refusal(found, "bind", (&["X", "A_prev"], wrong), outcome, true)?;
     for name in ["W", "b"] {
         let mut arguments = Arguments::<T>::right();
@@ -292,16 +294,22 @@ fn bound_refusals<T: Scalar>(engine: &dyn Engine<T>, wrong: Wrong, found: &mut C
         let unwritten = arguments.has_unwritten_outputs();
         hold_refusal(found, "export", (&[name], wrong), outcome, unwritten)?;
     }
-    // After all that it has the parameters that it had.
+    hold_parameters(bound.as_ref(), &right, found)
+}
+
+/// After all refusals it has the parameters that it had.
+fn hold_parameters<T: Scalar>(bound: &dyn BoundLayer<T>, had: &Arguments<T>, found: &mut Comparison) -> Result<()> {
     let Arguments { mut dw, mut db, .. } = Arguments::<T>::right();
     bound.export(dw.view_mut(), db.view_mut())?;
-    found.same_bits("W after refusals", dw.view(), right.w.view());
-    found.same_bits("b after refusals", db.view(), right.b.view());
+    found.same_bits("W after refusals", dw.view(), had.w.view());
+    found.same_bits("b after refusals", db.view(), had.b.view());
     Ok(())
 }
 
 /// Columns that X does not have.
-fn hold_columns<T: Scalar>(bound: &mut dyn BoundLayer<T>, found: &mut Comparison) -> Result<()> {
+fn column_refusals<T: Scalar>(engine: &dyn Engine<T>, found: &mut Comparison) -> Result<()> {
+    let right = Arguments::<T>::right();
+    let mut bound = bind(engine, &right)?;
     // As many as Z has, or none at all.
     for (first, last) in [(1, SHAPE.batch + 1), (SHAPE.batch, 0)] {
         let mut arguments = Arguments::<T>::right();
@@ -318,7 +326,7 @@ fn hold_columns<T: Scalar>(bound: &mut dyn BoundLayer<T>, found: &mut Comparison
             found.equal(&label, f64::from(u8::from(is_refused)), 1.0);
         }
     }
-    Ok(())
+    hold_parameters(bound.as_ref(), &right, found)
 }
 
 /// Right calls between refused ones, of the same layer and of its neighbour.

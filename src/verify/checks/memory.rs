@@ -104,6 +104,41 @@ pub(super) fn guards<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     })
 }
 
+/// The same of a bound layer, X too: in a second pass as in the first.
+pub(super) fn bound_windows<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
+    let engine = probe.open()?;
+    probe.each_of(&[Shape::new(3, 5, 7), Shape::new(20, 130, 33), Shape::new(20, 400, 209)], |shape, seed| {
+        let mut found = Comparison::default();
+        let batch = shape.batch;
+        let integers = Integers::new::<T>(shape, Activation::Relu, seed);
+        let trial = integers.trial::<T>(Kind::Da);
+        let left = OFFSETS[0];
+        let [w, b, x, _] = trial.inputs().map(|(_, matrix)| inside(matrix, left, T::nan()));
+        let empty = |like: &Array2<T>| Array2::from_elem(like.dim(), T::nan());
+        // X as a window of a larger matrix; and the larger matrix (of its own rows), with the columns that are wanted.
+        let x = x.into_shared();
+        let rows = s![ROWS..x.nrows() - ROWS, ..];
+        let window = s![ROWS..x.nrows() - ROWS, left..left + batch];
+        for (x, first) in [(x.clone().slice_move(window), 0), (x.slice_move(rows), left)] {
+            let mut bound = engine.bind(trial.spec, x)?;
+            bound.import(Params { w: window!(w, left), b: window!(b, left) })?;
+            for pass in ["first", "second"] {
+                let [mut z, mut a] = [&trial.z, &trial.a].map(|matrix| inside(&empty(matrix), left, T::nan()));
+                let columns = first..first + batch;
+                in_run(engine.as_ref(), || bound.forward(columns, window_mut!(z, left), window_mut!(a, left)))?;
+                for ((what, want), got) in integers.outputs().iter().zip([&z, &a]) {
+                    found.within(&format!("{what} of the {pass} pass"), &window!(got, left).to_owned(), want, |_| 0.0);
+                }
+            }
+            let (mut exported, mut biases) = (empty(&w), empty(&b));
+            bound.export(window_mut!(exported, left), window_mut!(biases, left))?;
+            found.same_bits("W after export", exported.view(), w.view());
+            found.same_bits("b after export", biases.view(), b.view());
+        }
+        Ok(found)
+    })
+}
+
 /// Inputs keep their bits through both passes, whatever the upstream is.
 pub(super) fn inputs<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let engine = probe.open()?;

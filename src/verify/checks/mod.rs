@@ -166,7 +166,7 @@ const ALL: &[Check] = checks! {
     "t6_subnormals", T6, nonfinite::subnormals, "subnormal results and operands are kept, in every thread, unless the backend says otherwise";
     "t6_float_state", T6, nonfinite::float_state, "flush-to-zero, denormals-are-zero and rounding are left as they were by every pass";
     "memory_windows", Memory, memory::windows, "windows of larger matrices, at any alignment: exact, nothing around them is read";
-    "memory_bound_windows", Memory, bound::windows, "a bound layer's X, Z, A, W and b within larger matrices: exact, twice, nothing around them is read";
+    "memory_bound_windows", Memory, memory::bound_windows, "a bound layer's X, Z, A, W and b within larger matrices: exact, twice, nothing around them is read";
     "memory_guards", Memory, memory::guards, "nothing around an output is written";
     "memory_inputs", Memory, memory::inputs, "no input is changed, the upstream gradient included";
     "memory_allocations", Memory, growth::allocations, "a pass allocates no more than the backend declares for its products";

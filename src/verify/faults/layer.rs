@@ -359,19 +359,17 @@ impl<T: Scalar> Layer<T> for FaultyLayer<T> {
             Bug::PlannedStride => strided(&dz, self.spec.batch),
             _ => dz,
         };
-        let (mut kept_dw, mut kept_db) = (Array2::zeros(dw.dim()), Array2::zeros(db.dim()));
-        let (mut dw, mut db) = match bug == Bug::ScaleZero && scale.is_zero() {
-            true => (kept_dw.view_mut(), kept_db.view_mut()),
-            false => (dw.view_mut(), db.view_mut()),
-        };
+        let keeps_grads = bug == Bug::ScaleZero && scale.is_zero();
         let of_dw = match bug {
             Bug::ScaleMissing => T::one(),
             Bug::ScaleTwice => scale * scale,
             Bug::DwSign => -scale,
             _ => scale,
         };
-        gemm(self.kernel(), of_dw, (Op::Plain, dz.view()), (Op::Transposed, a_prev), dw.view_mut());
-        if bug != Bug::DbWithInputOnly || da_prev.is_some() {
+        if !keeps_grads {
+            gemm(self.kernel(), of_dw, (Op::Plain, dz.view()), (Op::Transposed, a_prev), dw.view_mut());
+        }
+        if !keeps_grads && (bug != Bug::DbWithInputOnly || da_prev.is_some()) {
             for ((unit, _), db) in db.indexed_iter_mut() {
                 *db = self.bias_gradient(&dz, unit, scale);
             }

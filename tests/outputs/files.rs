@@ -1,70 +1,18 @@
-//! Outputs: never an input, never lost, never a temporary file left, whatever they are and however the program is ended.
-
-#![cfg(feature = "cli")]
-#![cfg(unix)]
-
-mod common;
+//! What is written where: never over an input or another output, and told where it cannot be.
 
 use std::fs::{self, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use common::program::{SMALL, assert, command, signal, text, wait_for};
-use layerbench::measure::record::{Child as Kind, Record};
 use predicates::prelude::*;
 use predicates::str::contains;
-use rustix::process::{Pid, Signal, kill_process_group};
-use tempfile::TempDir;
+use rustix::process::Signal;
 
-/// A run that was refused too late would not come back.
-const FOR_EVER: &str = "100000000";
-
-struct Folder(TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Folder(tempfile::tempdir().expect("a folder"))
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn file(&self, name: &str, content: &str) -> PathBuf {
-        fs::write(self.path(name), content).expect("written");
-        self.path(name)
-    }
-
-    fn pipe(&self, name: &str) -> PathBuf {
-        assert!(Command::new("mkfifo").arg(self.path(name)).status().expect("it runs").success());
-        self.path(name)
-    }
-
-    /// Hidden ones too.
-    fn names(&self) -> Vec<String> {
-        let entries = self.0.path().read_dir().expect("a folder");
-        let mut names: Vec<_> =
-            entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
-        names.sort();
-        names
-    }
-}
-
-fn small(steps: &'static str, more: &[&str]) -> Vec<String> {
-    [&SMALL[..], &[steps], more].concat().into_iter().map(str::to_owned).collect()
-}
-
-fn run(args: &[String]) -> assert_cmd::assert::Assert {
-    assert(&args.iter().map(String::as_str).collect::<Vec<_>>())
-}
-
-fn read(path: &Path) -> String {
-    fs::read_to_string(path).expect("it is there")
-}
+use super::common::program::{assert, command, signal, text, wait_for};
+use super::common::sets;
+use super::{FOR_EVER, Folder, read, run, small, with_signals};
 
 /// Names of one file: itself, another spelling, a symbolic and a hard link.
 fn spellings(folder: &Folder, file: &Path) -> [PathBuf; 4] {
@@ -209,7 +157,7 @@ fn no_file_is_given_for_two_outputs_under_other_names() {
 fn a_resumed_run_does_not_write_over_its_pictures() {
     let folder = Folder::new();
     let (set, check) = (folder.path("set.h5"), folder.path("check"));
-    common::sets::write(&set, "", |_| ());
+    sets::write(&set, "", |_| ());
     let before = fs::read(&set).expect("it is there");
     let args = ["train", "--arch", "30,1", "--backend", "naive", "--iterations", "1", "--train", text(&set)];
     assert(&[&args[..], &["--checkpoint", text(&check)]].concat()).code(0);
@@ -309,20 +257,6 @@ fn a_model_that_cannot_be_exported_is_saved() {
     assert!(hdf5::File::open(&model).is_ok());
 }
 
-/// Where temporary files have names, they go with the verb.
-#[test]
-fn a_signal_ends_a_verification_that_has_an_output() {
-    let folder = Folder::new();
-    let report = folder.path("report");
-    let args = ["verify", "--full", "--output", text(&report)];
-    let mut child = with_signals(&mut command(&args), libc::SIG_DFL).stdout(Stdio::piped()).spawn().expect("it starts");
-    child.stdout.as_mut().expect("piped").read_exact(&mut [0]).expect("it has begun");
-    signal(&child, Signal::INT);
-    assert_eq!(child.wait().expect("it ends").code(), Some(130));
-    assert_eq!(folder.names(), ["report"], "no other file");
-    assert!(read(&report).contains("the run has not ended") && !read(&report).contains("PASSED"), "{}", read(&report));
-}
-
 #[test]
 fn standard_output_as_a_file_takes_text_and_costs() {
     let folder = Folder::new();
@@ -354,22 +288,6 @@ fn a_pipe_is_written_where_somebody_reads_it_and_refused_where_nobody_does() {
     assert(&["measure", "-o", "/dev/null"]).code(2).stdout("").stderr(contains("found a folder, a device or a pipe"));
 }
 
-/// Whoever waits for an input can be ended at once.
-#[test]
-fn waiting_for_an_input_ends_at_the_first_signal() {
-    let folder = Folder::new();
-    let pipe = folder.pipe("pipe");
-    run(&small(FOR_EVER, &["--train", text(&pipe)])).code(2).stdout("");
-    for args in [["rank", text(&pipe)], ["verify", "--fixtures"]] {
-        let args = if args[1] == "--fixtures" { vec![args[0], args[1], text(&pipe)] } else { args.to_vec() };
-        let mut child = with_signals(&mut command(&args), libc::SIG_DFL).spawn().expect("it starts");
-        // Opened when it has a writer; then it waits for words.
-        let _writer = OpenOptions::new().write(true).open(&pipe).expect("it is opened");
-        signal(&child, Signal::TERM);
-        assert_eq!(child.wait().expect("it ends").signal(), Some(15), "{args:?}");
-    }
-}
-
 /// A foreign file is not emptied, and not measured for.
 #[test]
 fn a_file_that_holds_no_records_stays() {
@@ -378,118 +296,6 @@ fn a_file_that_holds_no_records_stays() {
     let file = folder.file("cases.json", content);
     assert(&["measure", "-o", text(&file)]).code(2).stdout("").stderr(contains("it is no record"));
     assert_eq!(read(&file), content);
-}
-
-/// With what `nohup` does to it, or without what it did to this test.
-fn with_signals(command: &mut Command, hang_up: libc::sighandler_t) -> &mut Command {
-    let set = move || {
-        for (number, action) in [(libc::SIGHUP, hang_up), (libc::SIGINT, libc::SIG_DFL), (libc::SIGTERM, libc::SIG_DFL)]
-        {
-            // SAFETY: between fork and exec, where `signal` may be called; the actions are the two that need no function.
-            unsafe { libc::signal(number, action) };
-        }
-        Ok(())
-    };
-    // SAFETY: it allocates nothing and takes no lock.
-    unsafe { command.pre_exec(set) }
-}
-
-#[test]
-fn a_lost_terminal_saves_the_run() {
-    let folder = Folder::new();
-    let (costs, check) = (folder.path("costs"), folder.path("check"));
-    let args = small(FOR_EVER, &["--costs", text(&costs), "--checkpoint", text(&check), "--checkpoint-every", "1"]);
-    let args: Vec<_> = args.iter().map(String::as_str).collect();
-    let mut child = with_signals(&mut command(&args), libc::SIG_DFL).stderr(Stdio::piped()).spawn().expect("it starts");
-    wait_for(&check);
-    // Its standard error is lost too.
-    drop(child.stderr.take());
-    signal(&child, Signal::HUP);
-    assert_eq!(child.wait().expect("it ends").code(), Some(130));
-    assert!(read(&costs).lines().count() > 1);
-    assert!(folder.names().iter().all(|name| ["check", "check.previous", "costs"].contains(&name.as_str())));
-}
-
-#[test]
-fn what_nohup_ignores_stays_ignored() {
-    let folder = Folder::new();
-    let (costs, check) = (folder.path("costs"), folder.path("check"));
-    let args = small("300", &["--costs", text(&costs), "--checkpoint", text(&check), "--checkpoint-every", "1"]);
-    let args: Vec<_> = args.iter().map(String::as_str).collect();
-    let mut child = with_signals(&mut command(&args), libc::SIG_IGN).spawn().expect("it starts");
-    wait_for(&check);
-    signal(&child, Signal::HUP);
-    assert_eq!(child.wait().expect("it ends").code(), Some(0));
-    assert_eq!(read(&costs).lines().count(), 301);
-}
-
-/// The costs go into a pipe that is full, so that the clean end which the first signal asks for does not come.
-#[test]
-fn a_second_signal_ends_at_once_and_leaves_nothing_behind() {
-    let folder = Folder::new();
-    let pipe = folder.pipe("pipe");
-    let flags = libc::O_NONBLOCK;
-    let mut full = OpenOptions::new().read(true).write(true).custom_flags(flags).open(&pipe).expect("a pipe");
-    while full.write(&[b'x'; 512]).is_ok() {}
-    let model = folder.path("model");
-    let args = small("1", &["--costs", text(&pipe), "--save", text(&model)]);
-    let args: Vec<_> = args.iter().map(String::as_str).collect();
-    let mut child = with_signals(&mut command(&args), libc::SIG_DFL).stdout(Stdio::piped()).spawn().expect("it starts");
-    let mut first = [0];
-    child.stdout.as_mut().expect("piped").read_exact(&mut first).expect("it says what it trains");
-    while child.try_wait().expect("it is ours").is_none() {
-        signal(&child, Signal::INT);
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    assert_eq!(child.wait().expect("it ends").code(), Some(130));
-    assert_eq!(folder.names(), ["pipe"]);
-}
-
-#[test]
-fn a_closed_standard_error_does_not_end_the_run() {
-    let folder = Folder::new();
-    let costs = folder.path("costs");
-    let args = small("5", &["--costs", text(&costs)]);
-    let args: Vec<_> = args.iter().map(String::as_str).collect();
-    let mut child = command(&args).stderr(Stdio::piped()).spawn().expect("it starts");
-    drop(child.stderr.take());
-    assert_eq!(child.wait().expect("it ends").code(), Some(0));
-    assert_eq!(read(&costs).lines().count(), 6);
-}
-
-/// Ctrl-C reaches the whole group; the measured children are not in it, and no cell fails of it. Nobody outside sees how many rounds are
-/// whole: the run is given more and more time, until there are enough.
-#[test]
-fn an_interrupted_measurement_keeps_what_is_complete() {
-    let mut time = Duration::from_secs(2);
-    while interrupted_after(time) == 0 {
-        time *= 2;
-        assert!(time < Duration::from_secs(60), "no cell was kept");
-    }
-}
-
-/// How many of two cells are kept.
-fn interrupted_after(time: Duration) -> usize {
-    let folder = Folder::new();
-    let records = folder.path("a.jsonl");
-    let args =
-        ["measure", "-w", "^planar$", "-s", "f64", "-f", "forward/(naive|ndarray)/", "-t", "1", "--rounds", "10000"];
-    let args = [&args[..], &["--sample-ms", "5", "-o", text(&records)]].concat();
-    let mut child = with_signals(&mut command(&args), libc::SIG_DFL).process_group(0).spawn().expect("it starts");
-    while fs::metadata(&records).map_or(0, |file| file.len()) == 0 {
-        assert!(child.try_wait().expect("it is ours").is_none(), "it ended before it measured");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    std::thread::sleep(time);
-    let group = Pid::from_raw(child.id() as i32).expect("a process");
-    kill_process_group(group, Signal::INT).expect("it is ours");
-    assert_eq!(child.wait().expect("it ends").code(), Some(130));
-    assert!(!read(&records).contains("\"failed\""), "{}", read(&records));
-    let records = layerbench::measure::journal::read(&records).expect("records");
-    let is_cell = |record: &&Record| matches!(record, Record::Cell(cell) if cell.child == Kind::First);
-    let kept = records.iter().filter(is_cell).count();
-    assert!([0, 2].contains(&kept), "{kept} of the two");
-    kept
 }
 
 /// A file that is mounted over another, as containers do it, cannot be replaced.
