@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use layerbench::data::{PictureSet, Split};
-use layerbench::layer::{Engine, Trainer, Training};
+use layerbench::layer::{Engine, FirstLayer, Trainer, Training};
 use layerbench::model::Parameters;
 use layerbench::network::Network;
 use layerbench::train::{train, trainer};
@@ -65,9 +65,19 @@ fn engine<T: Scalar>(backend: &str) -> Arc<dyn Engine<T>> {
 }
 
 fn begun<T: Scalar>(sets: &Sets, engine: &Arc<dyn Engine<T>>, workload: &Workload) -> Box<dyn Trainer<T>> {
+    begun_by(FirstLayer::Plain, sets, engine, workload)
+}
+
+fn begun_by<T: Scalar>(
+    first_layer: FirstLayer,
+    sets: &Sets,
+    engine: &Arc<dyn Engine<T>>,
+    workload: &Workload,
+) -> Box<dyn Trainer<T>> {
     let start = Parameters::<T>::initialized(&workload.architecture, workload.init, SEED);
     let (x, y) = (sets.train.x(), sets.train.y().into_shared());
-    trainer(engine, &Training::plain(start, x, y, T::of(LEARNING_RATE))).expect("data and network fit")
+    let plain = Training::plain(start, x, y, T::of(LEARNING_RATE));
+    trainer(engine, &Training { first_layer, ..plain }).expect("data and network fit")
 }
 
 /// Goes from one iteration to another and holds each cost against NumPy's: every relative error must be below `relative`.
@@ -109,9 +119,9 @@ struct Leg {
 }
 
 /// The whole curve, with its right answers.
-fn whole_curve(sets: &Sets, backend: &str, workload: &Workload) -> Vec<Leg> {
+fn whole_curve(sets: &Sets, backend: &str, workload: &Workload, first_layer: FirstLayer) -> Vec<Leg> {
     let engine = engine::<f64>(backend);
-    let mut trainer = begun(sets, &engine, workload);
+    let mut trainer = begun_by(first_layer, sets, &engine, workload);
     let mut at = 0;
     let legs = BEGINNINGS.map(|begin| {
         go(&engine, trainer.as_mut(), workload, at..begin, 1e-9);
@@ -159,10 +169,16 @@ fn follows(sets: &Sets, backend: &str, workload: &Workload, legs: &[Leg]) {
 fn every_backend_follows_numpy(model: &str) {
     let Some(sets) = sets() else { return };
     let workload = Workload::find(model).expect("a model");
-    let legs = whole_curve(sets, FASTEST, &workload);
+    let legs = whole_curve(sets, FASTEST, &workload, FirstLayer::Plain);
+    // The same without W: costs, answers, and W when it is asked for.
+    let implicit = whole_curve(sets, "simd", &workload, FirstLayer::Implicit);
+    for (found, expected) in implicit.iter().zip(&legs) {
+        let distance = distance(&found.end, &expected.end);
+        assert!(distance <= 1e-9, "{model} from {}: the parameters are {distance:.1e} apart", found.begin);
+    }
     for entry in Registry::builtin().entries().iter().filter(|entry| entry.name() != FASTEST) {
         if common::soak_or(false, true) {
-            whole_curve(sets, entry.name(), &workload);
+            whole_curve(sets, entry.name(), &workload, FirstLayer::Plain);
         } else {
             follows(sets, entry.name(), &workload, &legs);
         }

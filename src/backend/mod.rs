@@ -1,4 +1,4 @@
-//! The built-in backends, one file each, and the registry that is the only place to name them all.
+//! The built-in backends, one file (or folder) each, and the registry that is the only place to name them all.
 
 mod naive;
 mod ndarray;
@@ -6,6 +6,7 @@ mod ndarray;
 pub mod openblas;
 mod rayon;
 mod registry;
+mod simd;
 
 pub use naive::Naive;
 #[cfg(feature = "openblas")]
@@ -14,3 +15,4 @@ pub use registry::{Entry, Registry};
 
 pub use self::ndarray::NdArray;
 pub use self::rayon::Rayon;
+pub use self::simd::Simd;

@@ -159,6 +159,7 @@ impl Registry {
             #[cfg(feature = "openblas")]
             Entry::both(super::OpenBlas),
             Entry::both(super::Rayon),
+            Entry::both(super::Simd),
         ];
         Registry { entries }
     }

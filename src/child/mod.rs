@@ -27,3 +27,7 @@ pub use program::Program;
 /// The hidden verb of the command line that serves a parent: it computes what it is asked to. A child that is checked and one that is
 /// timed are started alike, and see from their requests alone what they are for.
 pub const VERB: &str = "__serve";
+
+/// The version of what parent and child say to each other. A child says it with its first word, before it is asked for anything; one of another version is
+/// told from one that babbles.
+pub(crate) const PROTOCOL: u32 = 1;

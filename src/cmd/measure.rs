@@ -15,6 +15,7 @@ use crate::cmd::measuring::{Run, deadline, parse_time, program, verdict};
 use crate::cmd::paths::{Paths, is_own_descriptor};
 use crate::cmd::{Verdict, cores, expect_sane_threads, guarded, tell};
 use crate::compare::Results;
+use crate::layer::FirstLayer;
 use crate::machine::{Depth, Facts, Roofline};
 use crate::measure::engine::Settings;
 use crate::measure::journal::Journal;
@@ -30,7 +31,7 @@ use crate::{doctor, machine, verify};
 /// and then takes what fits one of them; different options must all fit.
 #[derive(clap::Args)]
 pub(crate) struct Selection {
-    /// Cells whose id, <phase>/<backend>/<workload>-<scalar>-<threads>, fits
+    /// Cells whose id, <phase>/<backend>[+way]/<workload>-<scalar>-<threads>, fits
     #[arg(short, long, value_name = "REGEX")]
     filter: Vec<Regex>,
     /// Backends whose name fits
@@ -48,6 +49,9 @@ pub(crate) struct Selection {
     /// Thread counts [default: all there are; for `measure` 1, and all cores where the backend can use them]
     #[arg(short, long, value_name = "N")]
     threads: Vec<NonZeroUsize>,
+    /// Ways of the first layer in `step` and `train` [default: all there are; for `measure` plain]
+    #[arg(long, value_name = "WAY")]
+    first_layer: Vec<FirstLayer>,
 }
 
 /// Workloads on a command line: those of a file, or some by name.
@@ -114,6 +118,7 @@ impl Selection {
             workloads: self.workloads.iter().filter_map(Workloads::named).cloned().collect(),
             scalars: self.scalar.clone(),
             threads: self.threads.clone(),
+            first_layers: self.first_layer.clone(),
         }
     }
 }

@@ -46,10 +46,10 @@ impl Summary {
     ) -> Self {
         let cell = &record.cell;
         let time_ns = time(children);
-        let flops = cell.workload.flops(cell.phase);
+        let flops = cell.workload.flops_by(cell.first_layer, cell.phase);
         let bytes = match cell.scalar {
-            ScalarKind::F32 => cell.workload.bytes::<f32>(cell.phase),
-            ScalarKind::F64 => cell.workload.bytes::<f64>(cell.phase),
+            ScalarKind::F32 => cell.workload.bytes_by::<f32>(cell.first_layer, cell.phase),
+            ScalarKind::F64 => cell.workload.bytes_by::<f64>(cell.first_layer, cell.phase),
         };
         let gflops = flops / time_ns;
         let limit = limits.and_then(usual).or_else(|| {

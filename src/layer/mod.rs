@@ -60,6 +60,7 @@
 mod bound;
 mod contract;
 mod dense;
+mod implicit;
 mod trainer;
 
 use std::borrow::Cow;
@@ -73,6 +74,7 @@ use ndarray::{ArcArray2, ArrayView2, ArrayViewMut2};
 pub use bound::{BoundLayer, PlannedBound};
 pub use contract::expect_columns;
 pub use dense::{Dense, Kernels, Op};
+pub use implicit::ImplicitBound;
 pub use trainer::{FirstLayer, Trainer, Training};
 
 pub use crate::model::{Activation, Descent, Grads, LayerSpec, Params, Upstream};

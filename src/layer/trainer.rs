@@ -1,11 +1,12 @@
 //! A whole training run: what it is, and the trait of whoever does it. They stand here because an [`Engine`](super::Engine) may be the one.
 
+use std::fmt;
 use std::ops::Range;
 
 use ndarray::ArcArray2;
 
 use crate::error::{Error, Result};
-use crate::model::{Architecture, Descent, Loss, Parameters, State, UpdateRule};
+use crate::model::{Architecture, Descent, LayerSpec, Loss, Parameters, State, UpdateRule};
 use crate::scalar::Scalar;
 
 /// What a training run is: all that its result depends on, but for who computes it.
@@ -72,12 +73,52 @@ fn expect(what: &'static str, expected: String, found: String) -> Result<()> {
 }
 
 /// A way of the first layer, which is bound to its constant X.
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FirstLayer {
     /// As any other layer: forward, backward, update.
     #[default]
     Plain,
+    /// W is not formed while training ([`ImplicitBound`](super::ImplicitBound)). For gradient descent only.
+    Implicit,
+}
+
+impl FirstLayer {
+    /// All ways, in the order in which reports list them.
+    pub const ALL: [FirstLayer; 2] = [FirstLayer::Plain, FirstLayer::Implicit];
+
+    /// Whether this is the plain way.
+    pub fn is_plain(&self) -> bool {
+        *self == FirstLayer::Plain
+    }
+
+    /// Multiply-adds that the first layer of a run takes this way: the steps, and what it makes before and after them. `spec.batch` are all
+    /// examples, and each step is on all of them.
+    pub fn multiply_adds(self, spec: LayerSpec, steps: usize) -> f64 {
+        let [k, n, m, steps] = [spec.inputs, spec.outputs, spec.batch, steps].map(|size| size as f64);
+        match self {
+            FirstLayer::Plain => steps * 2.0 * n * k * m,
+            // Half of X^T X, W0 X, and S X^T at the end.
+            FirstLayer::Implicit => steps * n * m * m + k * m * m / 2.0 + 2.0 * n * k * m,
+        }
+    }
+
+    /// The way with the least arithmetic for such a run of gradient descent: implicit where the layer is wider than it has examples and the run long
+    /// enough to pay for X^T X.
+    pub fn cheapest(spec: LayerSpec, steps: usize) -> FirstLayer {
+        let pays = FirstLayer::Implicit.multiply_adds(spec, steps) < FirstLayer::Plain.multiply_adds(spec, steps);
+        if spec.inputs > spec.batch && pays { FirstLayer::Implicit } else { FirstLayer::Plain }
+    }
+}
+
+impl fmt::Display for FirstLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            FirstLayer::Plain => "plain",
+            FirstLayer::Implicit => "implicit",
+        })
+    }
 }
 
 /// One training run: data and parameters are inside.

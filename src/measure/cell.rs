@@ -44,6 +44,7 @@ impl fmt::Display for Cell {
 pub fn contender_name(backend: &str, first_layer: FirstLayer) -> String {
     match first_layer {
         FirstLayer::Plain => backend.to_owned(),
+        FirstLayer::Implicit => format!("{backend}+{first_layer}"),
     }
 }
 
@@ -61,8 +62,8 @@ impl Cell {
             return most_bytes(threads);
         }
         let footprint = match self.scalar {
-            ScalarKind::F32 => self.workload.footprint::<f32>(),
-            ScalarKind::F64 => self.workload.footprint::<f64>(),
+            ScalarKind::F32 => self.workload.footprint_by::<f32>(self.first_layer),
+            ScalarKind::F64 => self.workload.footprint_by::<f64>(self.first_layer),
         };
         (footprint / threads as f64) as u64
     }
@@ -83,6 +84,8 @@ pub struct Filter {
     pub scalars: Vec<ScalarKind>,
     /// The thread counts; empty for what each backend is worth looking at with.
     pub threads: Vec<NonZeroUsize>,
+    /// The ways of the first layer, in phases that train; empty for the plain one.
+    pub first_layers: Vec<FirstLayer>,
 }
 
 impl Filter {
@@ -93,6 +96,7 @@ impl Filter {
             && fits(&self.workloads, &cell.workload.name)
             && (self.scalars.is_empty() || self.scalars.contains(&cell.scalar))
             && (self.threads.is_empty() || self.threads.contains(&cell.threads))
+            && (self.first_layers.is_empty() || self.first_layers.contains(&cell.first_layer))
             && (self.ids.is_empty() || fits(&self.ids, &cell.to_string()))
     }
 }
@@ -121,14 +125,22 @@ pub fn cells(registry: &Registry, workloads: &[Workload], filter: &Filter, cores
                     };
                     counts.sort_unstable();
                     counts.dedup();
-                    cells.extend(counts.into_iter().map(|threads| Cell {
-                        phase,
-                        backend: entry.name().to_owned(),
-                        workload: workload.clone(),
-                        scalar,
-                        threads,
-                        first_layer: FirstLayer::Plain,
-                    }));
+                    let of_way = |first_layer| {
+                        counts.iter().map(move |&threads| Cell {
+                            phase,
+                            backend: entry.name().to_owned(),
+                            workload: workload.clone(),
+                            scalar,
+                            threads,
+                            first_layer,
+                        })
+                    };
+                    // Only what trains binds its first layer.
+                    let ways = match filter.first_layers.as_slice() {
+                        asked if !asked.is_empty() && matches!(phase, Phase::Step | Phase::Train) => asked,
+                        _ => &[FirstLayer::Plain],
+                    };
+                    cells.extend(ways.iter().flat_map(|&way| of_way(way)));
                 }
             }
         }

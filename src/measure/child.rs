@@ -9,7 +9,7 @@ use super::protocol::{Cause, Failure, GaugeTask, Passes, Prepared, Reply, Reques
 use super::results::{Part, Results};
 use super::{Job, QUIET_LIMIT, cpu_time, wait_until_quiet};
 use crate::backend::Registry;
-use crate::child::Channel;
+use crate::child::{Channel, PROTOCOL};
 use crate::error::{Error, Result};
 use crate::machine::{Gauge, bytes_of, flush_caches};
 use crate::remote;
@@ -23,7 +23,7 @@ const WARM_UP: Duration = Duration::from_millis(2);
 /// # Errors
 /// Of the channel. What goes wrong with the cell is told to the parent.
 pub(crate) fn serve(registry: &Registry, mut channel: Channel) -> std::io::Result<()> {
-    reply(&mut channel, &Reply::Started)?;
+    reply(&mut channel, &Reply::Started { protocol: PROTOCOL })?;
     let first = channel.receive()?;
     if let Some(Request::Serve(subject)) = first {
         return remote::serve(registry, &subject, channel);

@@ -74,7 +74,10 @@ pub(super) struct GaugeTask {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Reply {
     /// The process has started. Comes unasked.
-    Started,
+    Started {
+        /// [`PROTOCOL`](crate::child::PROTOCOL) as the child has it.
+        protocol: u32,
+    },
     /// Planned, calibrated and quiet.
     Ready(Prepared),
     /// The limit was read once, and can be read again.

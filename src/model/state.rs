@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2};
+use ndarray::{ArcArray2, ArrayView2, ArrayViewMut2};
 
 use super::Params;
 use crate::error::{Error, Result};
@@ -18,7 +18,7 @@ pub struct State<T> {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tensor<T> {
     /// In the run's scalar type.
-    Matrix(Array2<T>),
+    Matrix(ArcArray2<T>),
     /// In `f64`, whatever the run's scalar type is: a generator's spare number.
     Wide(Vec<f64>),
     /// A step's number, a generator's position.
@@ -59,7 +59,7 @@ impl<T: Scalar> State<T> {
 
     /// Adds a copy of a matrix.
     pub fn put_matrix(&mut self, name: impl Into<String>, matrix: ArrayView2<'_, T>) {
-        self.put(name, Tensor::Matrix(matrix.to_owned()));
+        self.put(name, Tensor::Matrix(matrix.to_owned().into_shared()));
     }
 
     /// Adds W and b of layer `index`, from 0.
@@ -145,7 +145,7 @@ fn unlike<T>(name: &str, expected: String, found: Option<&Tensor<T>>) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::array;
+    use ndarray::{Array2, array};
 
     #[test]
     fn what_is_put_comes_back_and_what_is_not_there_is_named() {

@@ -32,7 +32,10 @@ pub(super) enum First {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum FirstWord {
-    Started,
+    Started {
+        /// [`PROTOCOL`](crate::child::PROTOCOL) as the child has it.
+        protocol: u32,
+    },
 }
 
 /// What is said on the child's own channel afterwards. The answer to nothing.

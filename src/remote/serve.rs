@@ -11,7 +11,7 @@ use super::arena::{Access, Arena};
 use super::protocol::{Asked, Complaint, First, FirstWord, Opening, Region, Reply, Request, Subject};
 use crate::allocator::Counting;
 use crate::backend::{self, Registry};
-use crate::child::Channel;
+use crate::child::{Channel, PROTOCOL};
 use crate::error::{Error, Result};
 use crate::layer::{BoundLayer, Descent, Engine, Grads, Layer, Params, Upstream};
 use crate::machine::FloatState;
@@ -43,7 +43,7 @@ impl Wanted {
     /// Of the channel, also where this process was not started by a parent.
     pub fn wait() -> io::Result<Option<Self>> {
         let mut channel = Channel::of_child()?;
-        channel.send(&FirstWord::Started, &[])?;
+        channel.send(&FirstWord::Started { protocol: PROTOCOL }, &[])?;
         let first = channel.receive::<First>()?;
         Ok(first.map(|First::Serve(subject)| Wanted { subject, channel }))
     }

@@ -10,6 +10,6 @@ mod vector;
 
 pub(crate) use isa::refused_by_system;
 pub use isa::{Isa, VARIABLE, instruction_sets};
-pub(crate) use vector::Vector;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) use vector::shell;
+pub(crate) use vector::{Vector, prefetch};

@@ -207,7 +207,7 @@ impl Container {
                 (kind, &[rows, columns]) if kind == dtype(T::KIND) => {
                     let mut matrix = ndarray::Array2::zeros((rows, columns));
                     self.copy_to(name, matrix.view_mut())?;
-                    StateTensor::Matrix(matrix)
+                    StateTensor::Matrix(matrix.into_shared())
                 }
                 (Dtype::F64, [_]) => StateTensor::Wide(words.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()),
                 (Dtype::U64, [_]) => {

@@ -17,6 +17,7 @@ pub use container::Container;
 pub use export::write_hdf5;
 
 use crate::error::{Error, Result};
+use crate::layer::FirstLayer;
 use crate::model::{Architecture, Parameters, State};
 use crate::scalar::{Scalar, ScalarKind};
 
@@ -41,6 +42,9 @@ pub struct Provenance {
     pub engine: String,
     /// Threads obtained.
     pub threads: usize,
+    /// How the first layer computed and updated; plain where nothing is said.
+    #[serde(default, skip_serializing_if = "FirstLayer::is_plain")]
+    pub first_layer: FirstLayer,
     /// Steps of gradient descent done.
     pub iterations: usize,
     /// The training pictures: the file's path as given, or `synthetic`.

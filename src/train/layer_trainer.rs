@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ndarray::{ArcArray2, ArrayView2, s};
 
 use crate::error::Result;
-use crate::layer::{BoundLayer, Engine, FirstLayer, Trainer, Training, Upstream, expect_columns};
+use crate::layer::{BoundLayer, Engine, FirstLayer, ImplicitBound, Trainer, Training, Upstream, expect_columns};
 use crate::model::{Architecture, Grads, Loss, Parameters, State, UpdateRule, view, view_mut};
 use crate::network::Network;
 use crate::scalar::Scalar;
@@ -49,6 +49,7 @@ impl<T: Scalar> LayerTrainer<T> {
         let mut trainer = LayerTrainer {
             first: match first_layer {
                 FirstLayer::Plain => engine.bind(spec, x.clone())?,
+                FirstLayer::Implicit => Box::new(ImplicitBound::new(engine, spec, x.clone())?),
             },
             above,
             architecture: start.architecture().clone(),

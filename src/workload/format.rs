@@ -11,8 +11,9 @@ use crate::model::Architecture;
 use crate::text::utf8;
 
 /// The files of this crate, by name.
-const EMBEDDED: [(&str, &str); 3] = [
+const EMBEDDED: [(&str, &str); 4] = [
     ("course.toml", include_str!("../../benchmarks/course.toml")),
+    ("first.toml", include_str!("../../benchmarks/first.toml")),
     ("shapes.toml", include_str!("../../benchmarks/shapes.toml")),
     ("batches.toml", include_str!("../../benchmarks/batches.toml")),
 ];

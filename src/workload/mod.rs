@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Examples, PictureSet, Split};
 use crate::error::{Error, Result};
-use crate::model::{Architecture, Init};
+use crate::layer::FirstLayer;
+use crate::model::{Architecture, Init, LayerSpec};
 use crate::scalar::Scalar;
 
 /// A network and the examples that it is run on.
@@ -140,6 +141,11 @@ impl Workload {
     /// cost and update (under 1% in the course's models) are not counted, so that rates are comparable with those of plain gemm.
     /// A training run counts its steps and nothing else.
     pub fn flops(&self, phase: Phase) -> f64 {
+        self.flops_by(FirstLayer::Plain, phase)
+    }
+
+    /// The same with another way of the first layer in the steps. Of an implicit one a training run also counts what is made before and after its steps.
+    pub fn flops_by(&self, first_layer: FirstLayer, phase: Phase) -> f64 {
         let product = |index: usize| {
             let spec = self.architecture.layer(index, self.batch);
             2.0 * spec.inputs as f64 * spec.outputs as f64 * spec.batch as f64
@@ -148,11 +154,27 @@ impl Workload {
         let forward: f64 = (0..layers).map(product).sum();
         // dW of every layer, dA_prev of every layer but the first.
         let backward = forward + (1..layers).map(product).sum::<f64>();
-        match phase {
+        let plain = match phase {
             Phase::Forward => forward,
             Phase::Backward => backward,
             Phase::Step => forward + backward,
             Phase::Train => self.steps(phase) * self.flops(Phase::Step),
+        };
+        let steps = match phase {
+            Phase::Forward | Phase::Backward => return plain,
+            Phase::Step => 1,
+            Phase::Train => self.train_steps as usize,
+        };
+        let first = self.architecture.layer(0, self.batch);
+        match (first_layer, phase) {
+            (FirstLayer::Plain, _) => plain,
+            (FirstLayer::Implicit, Phase::Train) => {
+                plain + 2.0 * (first_layer.multiply_adds(first, steps) - FirstLayer::Plain.multiply_adds(first, steps))
+            }
+            (FirstLayer::Implicit, _) => {
+                let [n, m] = [first.outputs, first.batch].map(|size| size as f64);
+                plain - 2.0 * product(0) + 2.0 * n * m * m
+            }
         }
     }
 
@@ -164,15 +186,41 @@ impl Workload {
     /// Bytes that are in use at once: X, parameters and gradients, and Z, A and the upstream gradient of each layer. The cache that
     /// holds them is where a pass finds its data.
     pub fn footprint<T: Scalar>(&self) -> f64 {
+        self.footprint_by::<T>(FirstLayer::Plain)
+    }
+
+    /// The same of steps with another way of the first layer.
+    pub fn footprint_by<T: Scalar>(&self, first_layer: FirstLayer) -> f64 {
         let layers = (0..self.architecture.layers()).map(|index| self.architecture.layer(index, self.batch));
         let numbers: usize =
             layers.map(|spec| 2 * spec.outputs * (spec.inputs + 1) + 3 * spec.outputs * spec.batch).sum();
-        ((self.architecture.inputs() * self.batch + numbers) * size_of::<T>()) as f64
+        let first = self.architecture.layer(0, self.batch);
+        let LayerSpec { inputs: k, outputs: n, batch: m, .. } = first;
+        let numbers = match first_layer {
+            FirstLayer::Plain => k * m + numbers,
+            // G, U, S and the change of U in place of X, W and dW.
+            FirstLayer::Implicit => m * m + 3 * n * m + numbers - 2 * n * k,
+        };
+        (numbers * size_of::<T>()) as f64
     }
 
     /// Bytes that a pass must move at the least: each matrix that it reads or writes once, as if a layer's operands came from memory
     /// and stayed in cache for the layer's time. With [`flops`](Self::flops) it places a pass on the roofline.
     pub fn bytes<T: Scalar>(&self, phase: Phase) -> f64 {
+        self.bytes_by::<T>(FirstLayer::Plain, phase)
+    }
+
+    /// The same with another way of the first layer in the steps.
+    pub fn bytes_by<T: Scalar>(&self, first_layer: FirstLayer, phase: Phase) -> f64 {
+        // By what an implicit first layer differs: its step reads G, U, S, dU and dZ, and writes dU, U and S; it needs no X and no W.
+        let of_step = match first_layer {
+            FirstLayer::Plain => 0.0,
+            FirstLayer::Implicit => {
+                let first = self.architecture.layer(0, self.batch);
+                let [k, n, m] = [first.inputs, first.outputs, first.batch].map(|size| size as f64);
+                m * m + 8.0 * n * m - (2.0 * k * m + 5.0 * n * k)
+            }
+        };
         let layers = self.architecture.layers();
         let numbers = |of: &dyn Fn(usize, f64, f64, f64) -> f64| -> f64 {
             (0..layers)
@@ -191,7 +239,7 @@ impl Workload {
         });
         // Reads and writes the parameters, reads the gradients.
         let update = numbers(&|_, k, n, _| 3.0 * (n * k + n));
-        let step = forward + backward + update;
+        let step = forward + backward + update + of_step;
         let count = match phase {
             Phase::Forward => forward,
             Phase::Backward => backward,

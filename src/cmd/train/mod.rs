@@ -8,6 +8,7 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use anyhow::bail;
 use serde::Serialize;
@@ -75,6 +76,10 @@ pub(crate) struct Args {
     /// The scalar type [default: f64, or the checkpoint's]
     #[arg(long)]
     scalar: Option<ScalarKind>,
+    /// How the first layer computes and updates: plain, implicit (never forms W while training), or auto, which takes implicit where it is less
+    /// arithmetic: docs/first-layer.md [default: plain, or the checkpoint's]
+    #[arg(long, value_name = "WAY")]
+    first_layer: Option<Way>,
     /// Write every iteration's cost to this CSV file
     #[arg(long, value_name = "FILE")]
     costs: Option<PathBuf>,
@@ -97,6 +102,14 @@ pub(crate) struct Args {
     /// How the result is written
     #[arg(long, default_value = "text")]
     format: Format,
+}
+
+/// What `--first-layer` takes.
+#[derive(Clone, Copy, Debug, PartialEq, clap::ValueEnum)]
+enum Way {
+    Plain,
+    Implicit,
+    Auto,
 }
 
 fn parse_positive(text: &str) -> Result<usize, String> {
@@ -122,6 +135,8 @@ struct Summary {
     /// Where the test pictures come from.
     test_data: Option<String>,
     test: Option<Score>,
+    /// From planning to the parameters: binding X, all steps of this run, checkpoints.
+    run_seconds: f64,
     /// The median over the steps of this run, not of one before it; none where there was no step.
     step_seconds: Option<f64>,
     step_relative_spread: Option<f64>,
@@ -173,6 +188,7 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
         data: train_set.source.clone(),
         data_sha256: train_set.fingerprint(),
         classes: train_set.classes.clone(),
+        first_layer: setup.first_layer(train_set.len()),
     };
     let bit_identical = recorded.is_none_or(|recorded| same_arithmetic(recorded, &provenance));
     // All is read, which a signal simply ends; from here on it asks.
@@ -193,7 +209,9 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
         Some(_) => Parameters::zeros(&setup.architecture),
         None => Parameters::initialized(&setup.architecture, setup.init, setup.seed),
     };
-    let training = Training::plain(start, train_set.x(), train_set.y().into_shared(), T::of(setup.rate));
+    let plain = Training::plain(start, train_set.x(), train_set.y().into_shared(), T::of(setup.rate));
+    let training = Training { first_layer: provenance.first_layer, ..plain };
+    let clock = Instant::now();
     let mut trainer = trainer(&engine, &training)?;
     // The trainer has what it needs of it.
     drop(training);
@@ -227,6 +245,7 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
         if interrupt.asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let outcome = run_span(engine.as_ref(), trainer.as_mut(), span, watch, &mut save_checkpoint)?;
+    let run_seconds = clock.elapsed().as_secs_f64();
     progress().finish();
     if !matches!(outcome.end, End::Diverged { .. }) {
         save_checkpoint(&outcome.state, &outcome.costs);
@@ -235,7 +254,9 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
     let provenance = Provenance { iterations: outcome.costs.len(), ..provenance };
     let written = outputs.write(&provenance, &outcome);
     let step_times = std::mem::take(&mut progress().step_times);
-    let summary = summarise(&engine, provenance, &outcome, bit_identical, &step_times, &train_set, test_set.as_ref())?;
+    let mut summary =
+        summarise(&engine, provenance, &outcome, bit_identical, &step_times, &train_set, test_set.as_ref())?;
+    summary.run_seconds = run_seconds;
     match args.format {
         Format::Text => write_text(out, &summary, step_times.len())?,
         Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&summary)?)?,
@@ -359,12 +380,13 @@ fn announce(
     threads: usize,
 ) -> std::io::Result<()> {
     let Setup { architecture, rate, scalar, backend, planned, .. } = setup;
+    let way = setup.words_of_first_layer(train_set.len());
     let (source, count, threads) = (&train_set.source, train_set.len(), report::threads(threads));
     let test = test_set.map_or("no test pictures".into(), |set| format!("test on {} ({})", set.source, set.len()));
     let done = if done == 0 { String::new() } else { format!(" of which {done} are done,") };
     writeln!(
         out,
-        "training {architecture} on {} ({count} pictures), {}, {planned} iterations,{done} at rate {rate}; {} on {threads} in {scalar}",
+        "training {architecture} on {} ({count} pictures), {}, {planned} iterations,{done} at rate {rate}; {} on {threads} in {scalar}{way}",
         visible(source),
         visible(test),
         visible(backend)
@@ -402,6 +424,7 @@ fn summarise<T: Scalar>(
         train: score(train_set)?,
         test_data: test_set.map(|set| set.source.clone()),
         test: test_set.map(score).transpose()?,
+        run_seconds: f64::NAN,
         step_seconds: of_steps(median(step_times)),
         step_relative_spread: of_steps(relative_spread(step_times)),
     })

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
-use super::Args;
+use super::{Args, Way};
 use crate::cmd::output::previous;
 use crate::error::Error;
+use crate::layer::FirstLayer;
 use crate::machine::{Asked, ThreadLibrary};
 use crate::model::{Architecture, Init, check_rate};
 use crate::report;
@@ -23,6 +24,8 @@ pub(super) struct Setup {
     pub scalar: ScalarKind,
     pub backend: String,
     pub planned: usize,
+    /// As asked for, or as the checkpoint has it.
+    way: Way,
     /// The checkpoint to go on from.
     pub resumed: Option<Resumed>,
 }
@@ -68,6 +71,7 @@ impl Setup {
             scalar: args.scalar.unwrap_or(ScalarKind::F64),
             backend: args.backend.clone().expect("the parser demands it without --resume"),
             planned: args.iterations.unwrap_or(ITERATIONS),
+            way: args.first_layer.unwrap_or(Way::Plain),
             resumed: None,
         }
     }
@@ -100,8 +104,46 @@ impl Setup {
             scalar: provenance.scalar,
             backend: args.backend.clone().unwrap_or_else(|| provenance.backend.clone()),
             planned,
+            way: way_of(provenance.first_layer),
             resumed: Some(Resumed { container, provenance }),
         })
+    }
+}
+
+fn way_of(first_layer: FirstLayer) -> Way {
+    match first_layer {
+        FirstLayer::Plain => Way::Plain,
+        FirstLayer::Implicit => Way::Implicit,
+    }
+}
+
+impl Setup {
+    /// The way of the first layer for so many pictures.
+    pub fn first_layer(&self, pictures: usize) -> FirstLayer {
+        match self.way {
+            Way::Plain => FirstLayer::Plain,
+            Way::Implicit => FirstLayer::Implicit,
+            Way::Auto => FirstLayer::cheapest(self.architecture.layer(0, pictures), self.planned),
+        }
+    }
+
+    /// What there is to say of it: nothing of the plain way that nobody asked to choose.
+    pub fn words_of_first_layer(&self, pictures: usize) -> String {
+        let spec = self.architecture.layer(0, pictures);
+        let first_layer = self.first_layer(pictures);
+        let gains = |way: FirstLayer| 2e-9 * way.multiply_adds(spec, self.planned);
+        let why = || {
+            let (plain, implicit) = (gains(FirstLayer::Plain), gains(FirstLayer::Implicit));
+            format!(
+                " (chosen: {plain:.1} GFLOP plain, {implicit:.1} implicit, {} inputs, {pictures} pictures)",
+                spec.inputs
+            )
+        };
+        match self.way {
+            Way::Plain => String::new(),
+            Way::Implicit => format!(", first layer {first_layer}"),
+            Way::Auto => format!(", first layer {first_layer}{}", why()),
+        }
     }
 }
 
@@ -120,6 +162,8 @@ fn expect_agreement(path: &Path, args: &Args, before: &Provenance) -> anyhow::Re
         (format!("{name} ({sizes})"), sizes)
     });
     let plain = |given: Option<String>| given.map(|given| (given.clone(), given));
+    // `auto` stands for what it took.
+    let first_layer = args.first_layer.filter(|&way| way != Way::Auto).map(|way| format!("{way:?}").to_lowercase());
     let given = [
         ("--model", model, &before.architecture),
         ("--layers", plain(args.layers.as_ref().map(ToString::to_string)), &before.architecture),
@@ -127,6 +171,7 @@ fn expect_agreement(path: &Path, args: &Args, before: &Provenance) -> anyhow::Re
         ("--seed", plain(args.seed.map(|seed| seed.to_string())), &before.seed.to_string()),
         ("--lr", plain(args.lr.map(|rate| rate.to_string())), &before.rate.to_string()),
         ("--scalar", plain(args.scalar.map(|scalar| scalar.to_string())), &before.scalar.to_string()),
+        ("--first-layer", plain(first_layer), &before.first_layer.to_string()),
     ];
     for (option, given, recorded) in given {
         if let Some((given, _)) = given.filter(|(_, value)| value != recorded) {

@@ -4,7 +4,7 @@ use ndarray::{Array2, s};
 
 use super::Probe;
 use crate::error::Result;
-use crate::layer::{Activation, BoundLayer, Descent, Engine, Params, Upstream};
+use crate::layer::{Activation, BoundLayer, Descent, Engine, ImplicitBound, Params, Upstream};
 use crate::network::in_run;
 use crate::scalar::Scalar;
 use crate::verify::cases::{Shape, Table};
@@ -21,62 +21,83 @@ const RATE: f64 = 0.125;
 pub(super) fn descent<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
     let engine = probe.open()?;
     probe.each(&[Table::Ordinary], |shape, seed| {
-        let mut found = Comparison::default();
         let trial = Trial::<T>::normal(shape, Activation::Identity, seed);
-        let mut bound = bind(engine.as_ref(), &trial)?;
-        let scale = 1.0 / shape.batch.max(1) as f64;
-        let wide = |matrix: &Array2<T>| matrix.mapv(Scalar::widen);
-        let (x, dz) = (wide(&trial.x), wide(&trial.upstream));
-        let (mut w, mut b) = (wide(&trial.w), wide(&trial.b));
-        let size = |m: &Array2<f64>| m.mapv(f64::abs);
-        let (mut total_w, mut total_b) = (size(&w), size(&b));
-        let mut unseen = bind(engine.as_ref(), &trial)?;
-        let mut decayed = 0;
-        let m = shape.batch;
-        let columns = [0..m, m / 2..m, 0..m, m / 3..m.min(m / 3 + 1), 0..m];
-        for (step, (decay, columns)) in DECAYS.into_iter().zip(columns).enumerate() {
-            // A step that decays rounds once more; it counts as two.
-            let factor = tolerances::bound_layer(shape.inputs, shape.batch, step + decayed) * T::UNIT_ROUNDOFF;
-            let (early_w, early_b) = parameters(bound.as_ref(), shape)?;
-            let (got_w, got_b, got_z) = state(engine.as_ref(), bound.as_mut(), shape)?;
-            let after = |what: &str| format!("{what} after {step} steps");
-            let total_z = total_w.dot(&size(&x)) + &total_b;
-            found.within(&after("W before forward"), &early_w, &w, |at| factor * total_w[at]);
-            found.within(&after("b before forward"), &early_b, &b, |at| factor * total_b[at]);
-            found.within(&after("W"), &got_w, &w, |at| factor * total_w[at]);
-            found.within(&after("b"), &got_b, &b, |at| factor * total_b[at]);
-            found.within(&after("Z"), &got_z, &(w.dot(&x) + &b), |at| factor * total_z[at]);
-            // What a step moves: W by dZ X^T, b by the row sums of dZ, both times the rate and the scale.
-            let only = s![.., columns.clone()];
-            let (some_x, some_dz) = (x.slice(only).to_owned(), dz.slice(only).to_owned());
-            let ones = Array2::<f64>::ones((some_dz.ncols(), 1));
-            let moved =
-                |dz: &Array2<f64>, x: &Array2<f64>| (RATE * scale * dz.dot(&x.t()), RATE * scale * dz.dot(&ones));
-            let ((step_w, step_b), (size_w, size_b)) =
-                (moved(&some_dz, &some_x), moved(&size(&some_dz), &size(&some_x)));
-            let (z, dz) = (got_z.slice(only), Upstream::Dz(trial.upstream.slice(only)));
-            let mut descent = Descent { rate: T::of(RATE), decay: T::of(decay) };
-            let again = columns.clone();
-            in_run(engine.as_ref(), || {
-                bound.backward(columns, z, dz, T::of(scale))?;
-                bound.update(&mut descent)
-            })?;
-            in_run(engine.as_ref(), || {
-                unseen.backward(again, z, dz, T::of(scale))?;
-                unseen.update(&mut descent)
-            })?;
-            let keep = 1.0 - RATE * decay;
-            (w, b) = (keep * w - &step_w, b - &step_b);
-            (total_w, total_b) = (keep * total_w + &size_w, total_b + &size_b);
-            decayed += usize::from(decay != 0.0);
-        }
-        // Nobody has looked at this one between its steps.
-        let factor = tolerances::bound_layer(shape.inputs, shape.batch, DECAYS.len() + decayed) * T::UNIT_ROUNDOFF;
-        let (got_w, got_b) = parameters(unseen.as_ref(), shape)?;
-        found.within("W after steps with nothing between them", &got_w, &w, |at| factor * total_w[at]);
-        found.within("b after steps with nothing between them", &got_b, &b, |at| factor * total_b[at]);
-        Ok(found)
+        let plain = || bind(engine.as_ref(), &trial);
+        descends(engine.as_ref(), &trial, shape, [plain()?, plain()?])
     })
+}
+
+/// The same of a first layer that never forms W, on this backend's products.
+pub(super) fn implicit<T: Scalar>(probe: &mut Probe<'_, T>) -> Result<()> {
+    let engine = probe.open()?;
+    probe.each(&[Table::Ordinary], |shape, seed| {
+        let trial = Trial::<T>::normal(shape, Activation::Identity, seed);
+        let implicit = || -> Result<Box<dyn BoundLayer<T>>> {
+            let mut bound = ImplicitBound::new(&engine, trial.spec, trial.x.to_shared())?;
+            bound.import(Params { w: trial.w.view(), b: trial.b.view() })?;
+            Ok(Box::new(bound))
+        };
+        descends(engine.as_ref(), &trial, shape, [implicit()?, implicit()?])
+    })
+}
+
+/// Several steps of two layers that hold the same, of which nobody looks at the second between its steps.
+fn descends<T: Scalar>(
+    engine: &dyn Engine<T>,
+    trial: &Trial<T>,
+    shape: Shape,
+    [mut bound, mut unseen]: [Box<dyn BoundLayer<T>>; 2],
+) -> Result<Comparison> {
+    let mut found = Comparison::default();
+    let scale = 1.0 / shape.batch.max(1) as f64;
+    let wide = |matrix: &Array2<T>| matrix.mapv(Scalar::widen);
+    let (x, dz) = (wide(&trial.x), wide(&trial.upstream));
+    let (mut w, mut b) = (wide(&trial.w), wide(&trial.b));
+    let size = |m: &Array2<f64>| m.mapv(f64::abs);
+    let (mut total_w, mut total_b) = (size(&w), size(&b));
+    let mut decayed = 0;
+    let m = shape.batch;
+    let columns = [0..m, m / 2..m, 0..m, m / 3..m.min(m / 3 + 1), 0..m];
+    for (step, (decay, columns)) in DECAYS.into_iter().zip(columns).enumerate() {
+        // A step that decays rounds once more; it counts as two.
+        let factor = tolerances::bound_layer(shape.inputs, shape.batch, step + decayed) * T::UNIT_ROUNDOFF;
+        let (early_w, early_b) = parameters(bound.as_ref(), shape)?;
+        let (got_w, got_b, got_z) = state(engine, bound.as_mut(), shape)?;
+        let after = |what: &str| format!("{what} after {step} steps");
+        let total_z = total_w.dot(&size(&x)) + &total_b;
+        found.within(&after("W before forward"), &early_w, &w, |at| factor * total_w[at]);
+        found.within(&after("b before forward"), &early_b, &b, |at| factor * total_b[at]);
+        found.within(&after("W"), &got_w, &w, |at| factor * total_w[at]);
+        found.within(&after("b"), &got_b, &b, |at| factor * total_b[at]);
+        found.within(&after("Z"), &got_z, &(w.dot(&x) + &b), |at| factor * total_z[at]);
+        // What a step moves: W by dZ X^T, b by the row sums of dZ, both times the rate and the scale.
+        let only = s![.., columns.clone()];
+        let (some_x, some_dz) = (x.slice(only).to_owned(), dz.slice(only).to_owned());
+        let ones = Array2::<f64>::ones((some_dz.ncols(), 1));
+        let moved = |dz: &Array2<f64>, x: &Array2<f64>| (RATE * scale * dz.dot(&x.t()), RATE * scale * dz.dot(&ones));
+        let ((step_w, step_b), (size_w, size_b)) = (moved(&some_dz, &some_x), moved(&size(&some_dz), &size(&some_x)));
+        let (z, dz) = (got_z.slice(only), Upstream::Dz(trial.upstream.slice(only)));
+        let mut descent = Descent { rate: T::of(RATE), decay: T::of(decay) };
+        let again = columns.clone();
+        in_run(engine, || {
+            bound.backward(columns, z, dz, T::of(scale))?;
+            bound.update(&mut descent)
+        })?;
+        in_run(engine, || {
+            unseen.backward(again, z, dz, T::of(scale))?;
+            unseen.update(&mut descent)
+        })?;
+        let keep = 1.0 - RATE * decay;
+        (w, b) = (keep * w - &step_w, b - &step_b);
+        (total_w, total_b) = (keep * total_w + &size_w, total_b + &size_b);
+        decayed += usize::from(decay != 0.0);
+    }
+    // Nobody has looked at this one between its steps.
+    let factor = tolerances::bound_layer(shape.inputs, shape.batch, DECAYS.len() + decayed) * T::UNIT_ROUNDOFF;
+    let (got_w, got_b) = parameters(unseen.as_ref(), shape)?;
+    found.within("W after steps with nothing between them", &got_w, &w, |at| factor * total_w[at]);
+    found.within("b after steps with nothing between them", &got_b, &b, |at| factor * total_b[at]);
+    Ok(found)
 }
 
 /// What is imported is exported bit for bit, before a step and after one.

@@ -157,6 +157,7 @@ const ALL: &[Check] = checks! {
     "t1_one_sign", T1, operation::one_sign, "all-positive and constant data stay within the hard bound (k + 2) u";
     "t3_layer", T3, layer::layer, "a layer through each activation, forward and backward, with the bounds carried on";
     "t3_bound_layer", T3, bound::descent, "the bound first layer gives Z, W and b of descent after steps with and without decay";
+    "t3_implicit_layer", T3, bound::implicit, "the same of a first layer that never forms W, on this backend's products";
     "t4_gradient", T4, gradient::complex_step, "dW, db and dA_prev of a two-layer network are its derivatives";
     "t5_trajectory", T5, trajectory::small, "1, 10 and 100 training steps give the costs and parameters of plain f64 loops";
     "t5_cat_curve", T5, trajectory::cat, "2,500 steps on the real pictures give NumPy's costs (LAYERBENCH_CAT_DIR, --full)";
