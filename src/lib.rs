@@ -1,7 +1,7 @@
 //! Validates and benchmarks interchangeable implementations of a dense neural-network layer, and helps choose one.
 //!
-//! A [*backend*](layer::Backend) is a way to do a layer's arithmetic. Four are built in: `naive` (plain loops), `ndarray`
-//! (matrixmultiply), `openblas` (cblas) and `rayon` (parallel loops). They implement one trait, [`layer::Layer`], whose contracts are
+//! A [*backend*](layer::Backend) is a way to do a layer's arithmetic. Five are built in: `naive` (plain loops), `ndarray`
+//! (matrixmultiply), `openblas` (cblas), `rayon` (parallel loops) and `simd` (vector kernels of our own). They implement one trait, [`layer::Layer`], whose contracts are
 //! stated once, in [`layer`]; a program of your own can add more and gets every verb of the command line for them
 //! ([`cli::main_with`]).
 //!
@@ -24,8 +24,8 @@
 //! | [`data`] | picture sets: HDF5 files and the embedded synthetic set; single pictures |
 //! | [`network`] | a network on an engine: arenas and planned layers |
 //! | [`remote`] | a backend in another process, behind the same traits |
-//! | [`backend`] | the registry, and one file per backend |
-//! | [`layer`] | the layer trait and its contracts; engines, bound layers, and what a training run is |
+//! | [`backend`] | the registry, and one file (or folder) per backend |
+//! | [`layer`] | the layer trait and its contracts; engines, bound layers and the ways of the first, and what a training run is |
 //! | [`model`] | a network as data: sizes, activations, loss, parameters, update rules, what is saved of a run |
 //! | [`child`] | how a process that may crash, hang or babble is started, talked to, limited and ended |
 //! | [`machine`] | what this computer is and can do at most: facts, measured peak and bandwidth |

@@ -48,7 +48,7 @@ fn verify_passes_and_counts() {
         .args(["verify", "--quick", "--backend", "naive", "--scalar", "f64"])
         .assert()
         .code(0)
-        .stdout(contains("85 passed, 0 failed, 2 skipped").and(contains("PASSED      naive      f64 linear_forward ")));
+        .stdout(contains("86 passed, 0 failed, 2 skipped").and(contains("PASSED      naive      f64 linear_forward ")));
     // The project's own folder: manifest, curves and random numbers are no cases and are passed over.
     layerbench()
         .args(["verify", "--backend", "naive", "--backend", "rayon", "--tier", "t2", "--fixtures"])

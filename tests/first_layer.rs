@@ -71,7 +71,9 @@ fn a_saved_run_goes_on_bit_for_bit() {
     let bits = |trainer: &dyn Trainer<f64>| {
         trainer.export().expect("parameters").values().iter().map(|value| value.to_bits()).collect::<Vec<_>>()
     };
-    (0..57).for_each(|step| drop(whole.step_on(columns(step)).expect("it can")));
+    for step in 0..57 {
+        whole.step_on(columns(step)).expect("it can");
+    }
     let state = whole.save().expect("it can be saved");
     let names: Vec<&str> = state.tensors().map(|(name, _)| name).collect();
     assert!(
@@ -132,7 +134,7 @@ fn a_rule_without_that_algebra_is_refused_and_nothing_moves() {
     assert_eq!(trainer.export().expect("parameters"), before);
 }
 
-/// How far the ways are apart on data that is unkind to one of them. The limits are ten times what was seen; docs/first-layer.md has the table.
+/// How far the ways are apart on data that is unkind to one of them. The limits are far above what was seen (6e-15); docs/first-layer.md has the table.
 #[test]
 fn unkind_data_is_no_worse_than_the_docs_say() {
     let plain = numbers((60, 24));
@@ -160,10 +162,10 @@ fn unkind_data_is_no_worse_than_the_docs_say() {
     });
     let tiny = plain.mapv(|value| 1e-150 * value);
     for (name, x, limit) in [
-        ("nearly dependent", nearly_dependent, 1e-10),
-        ("duplicates", duplicates, 1e-10),
-        ("zero columns", zeros, 1e-10),
-        ("mixed scales", scales, 1e-10),
+        ("nearly dependent", nearly_dependent, 1e-12),
+        ("duplicates", duplicates, 1e-12),
+        ("zero columns", zeros, 1e-12),
+        ("mixed scales", scales, 1e-12),
         ("tiny", tiny, 1e-12),
     ] {
         let (costs, parameters) = apart(&x, 0.01, 24, 1000);
@@ -177,7 +179,7 @@ fn unkind_data_is_no_worse_than_the_docs_say() {
 fn a_hundred_thousand_steps_drift_little() {
     let (costs, parameters) = apart(&numbers((40, 12)), 0.0, 12, 100_000);
     println!("100,000 steps: costs {costs:.1e}, parameters {parameters:.1e}");
-    assert!(costs < 1e-9 && parameters < 1e-9, "{costs:.1e}, {parameters:.1e}");
+    assert!(costs < 1e-12 && parameters < 1e-12, "{costs:.1e}, {parameters:.1e}");
 }
 
 #[test]

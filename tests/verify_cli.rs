@@ -105,7 +105,7 @@ fn selections_select() {
     verify(&["--backend", "rayon", "--check", "t0_forward", "--shape", "3x1000x5", "--seed", "77", "--threads", "3"])
         .code(0)
         .stdout(contains("2 passed, 0 failed, 0 skipped, 0 unavailable; 2 cases"));
-    verify(&["--backend", "naive", "--tier", "t3", "--scalar", "f64"]).code(0).stdout(contains("2 passed, 0 failed"));
+    verify(&["--backend", "naive", "--tier", "t3", "--scalar", "f64"]).code(0).stdout(contains("3 passed, 0 failed"));
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn fixtures_are_run_alone() {
         .stdout(contains("\n4 passed, 0 failed, 0 skipped, 0 unavailable; 4 cases\n").and(contains("exact").count(4)));
     with(&["--check", "two"]).stdout(contains("\n2 passed, 0 failed"));
     with(&["--check", "two", "--check", "t0_workload"]).stdout(contains("\n4 passed, 0 failed"));
-    with(&["--tier", "t3"]).stdout(contains("\n8 passed, 0 failed"));
+    with(&["--tier", "t3"]).stdout(contains("\n10 passed, 0 failed"));
     let text = std::fs::read(&file).expect("just written");
     let mut command = Command::cargo_bin("layerbench").expect("it was built");
     command.args(["verify", "--backend", "naive", "--fixtures", "-"]).write_stdin(text);

@@ -10,6 +10,7 @@ use crate::cmd::measure::Selection;
 use crate::cmd::{Verdict, results, tell};
 use crate::compare::ranking::rank;
 use crate::compare::{Kind, Results};
+use crate::layer::FirstLayer;
 use crate::measure::record::{CellRecord, Library, Measured};
 use crate::report::{self, Screen, TableFormat};
 
@@ -63,6 +64,13 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write, screen: Screen) -> anyhow::R
     }
     for (backend, libraries) in several_libraries(&results) {
         tell!("note: {backend} was measured with several libraries or kernels: {libraries}");
+    }
+    let ways: BTreeSet<FirstLayer> = results.cells().iter().map(|record| record.cell.first_layer).collect();
+    if ways.len() > 1 {
+        // Before the table, as its heading: it compares algorithms, not only programs.
+        tell!(
+            "note: the first layer is computed in several ways, which are different algorithms for the same result; --first-layer takes one"
+        );
     }
     let rankings = rank(&results);
     if results.cells().iter().all(|record| record.measured().is_none()) {

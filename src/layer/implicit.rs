@@ -27,7 +27,6 @@ const BLOCK: usize = 64;
 const U: &str = "implicit.U";
 const S: &str = "implicit.S";
 const C: &str = "implicit.c";
-const W0: &str = "implicit.W0";
 const B: &str = "b1";
 
 /// A [`BoundLayer`] that never forms W. Parameters start at zero.
@@ -59,6 +58,9 @@ pub struct ImplicitBound<T: Scalar> {
 }
 
 impl<T: Scalar> ImplicitBound<T> {
+    /// The name that a saved state has for what W starts from, (n, n_prev).
+    pub const START: &str = "implicit.W0";
+
     /// Binds a layer to `x`, which may have more columns than a call takes: makes X^T X on `engine`.
     ///
     /// # Errors
@@ -242,7 +244,7 @@ impl<T: Scalar> BoundLayer<T> for ImplicitBound<T> {
             state.put_matrix(name, matrix.view());
         }
         // Not copied: it does not change while training.
-        state.put(W0, Tensor::Matrix(self.w0.clone()));
+        state.put(Self::START, Tensor::Matrix(self.w0.clone()));
         state.put(C, Tensor::Matrix(ArcArray2::from_elem((1, 1), self.c)));
         Ok(())
     }
@@ -250,7 +252,8 @@ impl<T: Scalar> BoundLayer<T> for ImplicitBound<T> {
     fn restore(&mut self, state: &State<T>) -> Result<()> {
         let mut c = Array2::zeros((1, 1));
         // All of it is there before anything changes.
-        for (name, dim) in [(U, self.u.dim()), (S, self.s.dim()), (W0, self.w0.dim()), (B, self.b.dim()), (C, c.dim())]
+        for (name, dim) in
+            [(U, self.u.dim()), (S, self.s.dim()), (Self::START, self.w0.dim()), (B, self.b.dim()), (C, c.dim())]
         {
             expect_dim(name, dim, state.matrix(name)?.dim())?;
         }
@@ -258,7 +261,7 @@ impl<T: Scalar> BoundLayer<T> for ImplicitBound<T> {
         for (name, matrix) in [(U, &mut self.u), (S, &mut self.s), (B, &mut self.b)] {
             state.copy_matrix(name, matrix.view_mut())?;
         }
-        state.copy_matrix(W0, self.w0.view_mut())?;
+        state.copy_matrix(Self::START, self.w0.view_mut())?;
         self.c = c[(0, 0)];
         Ok(())
     }

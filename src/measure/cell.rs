@@ -170,8 +170,8 @@ mod tests {
     #[test]
     fn every_combination_is_there_once() {
         let mut ids = all(&Filter::default());
-        // Serial: naive, ndarray. On one and two threads: rayon and, where it is built in, openblas.
-        let contenders = if cfg!(feature = "openblas") { 6 } else { 4 };
+        // Serial: naive, ndarray. On one and two threads: rayon, simd and, where it is built in, openblas.
+        let contenders = if cfg!(feature = "openblas") { 8 } else { 6 };
         assert_eq!(ids.len(), 2 * 2 * 4 * contenders);
         assert!(ids.contains(&"backward/rayon/l-layer-f32-2".into()), "{ids:?}");
         ids.sort();

@@ -3,7 +3,7 @@
 //!
 //! A kernel is one generic function over `Vector`, compiled once for each set in a `shell!`; which one runs is decided at run time, by what the
 //! CPU has *and* the operating system lets programs use ([`Isa::available`]). `LAYERBENCH_ISA=avx2` makes [`Isa::chosen`] a narrower set than the
-//! widest, for kernels of backends (there are none yet: the measurements of the machine try every set that it has).
+//! widest, for kernels of backends; the measurements of the machine try every set that it has.
 
 mod isa;
 mod vector;

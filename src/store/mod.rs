@@ -17,7 +17,7 @@ pub use container::Container;
 pub use export::write_hdf5;
 
 use crate::error::{Error, Result};
-use crate::layer::FirstLayer;
+use crate::layer::{FirstLayer, ImplicitBound};
 use crate::model::{Architecture, Parameters, State};
 use crate::scalar::{Scalar, ScalarKind};
 
@@ -109,7 +109,7 @@ impl<T: Scalar> Model<T> {
         container.expect_kind(MODEL)?;
         let provenance = content(container)?.provenance;
         // Before anything of the claimed size is allocated.
-        let architecture = expect_parameters::<T>(container, &provenance)?;
+        let architecture = expect_parameters::<T>(container, &provenance, FirstLayer::Plain)?;
         let mut parameters = Parameters::<T>::zeros(&architecture);
         for index in 0..architecture.layers() {
             let (w, b) = parameters.layer_mut(index);
@@ -126,18 +126,31 @@ fn container(kind: &str, provenance: &Provenance, planned: Option<usize>) -> Con
     Container::new(kind, serde_json::to_value(content).expect("plain data"))
 }
 
-/// That the file holds numbers of this type, and W and b of every layer of the network that it says it is of.
-fn expect_parameters<T: Scalar>(container: &Container, provenance: &Provenance) -> Result<Architecture> {
+/// That the file holds numbers of this type, and W and b of every layer of the network that it says it is of, as this way of the first layer has them.
+fn expect_parameters<T: Scalar>(
+    container: &Container,
+    provenance: &Provenance,
+    first_layer: FirstLayer,
+) -> Result<Architecture> {
     let architecture: Architecture =
         provenance.architecture.parse().map_err(|error: Error| container.refuse(error.to_string()))?;
     if provenance.scalar != T::KIND {
         return Err(container.refuse(format!("it holds {} numbers, expected {}", provenance.scalar, T::KIND)));
     }
     for (index, sizes) in architecture.dims().windows(2).enumerate() {
-        container.expect_shape::<T>(&format!("W{}", index + 1), (sizes[1], sizes[0]))?;
+        let w = weights(first_layer, index);
+        container.expect_shape::<T>(&w, (sizes[1], sizes[0]))?;
         container.expect_shape::<T>(&format!("b{}", index + 1), (sizes[1], 1))?;
     }
     Ok(architecture)
+}
+
+/// What the weights of layer `index` (from 0) are called in a run's state: a first layer that never forms W has what W starts from.
+fn weights(first_layer: FirstLayer, index: usize) -> String {
+    match (first_layer, index) {
+        (FirstLayer::Implicit, 0) => ImplicitBound::<f64>::START.into(),
+        _ => format!("W{}", index + 1),
+    }
 }
 
 fn expect_finite<'a, T: Scalar>(
@@ -167,10 +180,11 @@ impl<T: Scalar> Checkpoint<T> {
     pub fn from_container(container: &Container) -> Result<Self> {
         container.expect_kind(CHECKPOINT)?;
         let Content { provenance, planned } = content(container)?;
-        let architecture = expect_parameters::<T>(container, &provenance)?;
+        let first_layer = provenance.first_layer;
+        let architecture = expect_parameters::<T>(container, &provenance, first_layer)?;
         let state = container.state::<T>(COSTS)?;
         for layer in 1..=architecture.layers() {
-            for name in [format!("W{layer}"), format!("b{layer}")] {
+            for name in [weights(first_layer, layer - 1), format!("b{layer}")] {
                 expect_finite(container, &format!("tensor `{name}`"), state.matrix(&name)?)?;
             }
         }

@@ -44,7 +44,10 @@ impl Engine<f64> for WholeEngine {
     }
 
     fn trainer(&self, training: &Training<f64>) -> Result<Option<Box<dyn Trainer<f64>>>> {
-        let Training { start, loss: Loss::CrossEntropy, rule, first_layer: FirstLayer::Plain, x, y, batch } = training;
+        let Training { start, loss: Loss::CrossEntropy, rule, first_layer: FirstLayer::Plain, x, y, batch } = training
+        else {
+            return Ok(None);
+        };
         let (1, Some(descent)) = (training.architecture().layers(), rule.as_descent()) else { return Ok(None) };
         Ok(Some(Box::new(WholeStep { parameters: start.clone(), descent, x: x.clone(), y: y.clone(), batch: *batch })))
     }
