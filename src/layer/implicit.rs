@@ -50,11 +50,14 @@ pub struct ImplicitBound<T: Scalar> {
     dz: Vec<T>,
     columns: Range<usize>,
     scale: T,
-    /// scale * dZ G, (n, M), and db.
+    /// dZ G, (n, M), which is to be multiplied by `factor`, and db.
     du: Array2<T>,
+    factor: T,
     db: Array2<T>,
-    /// What the products ask for and nobody needs.
+    /// What the products ask for and nobody needs: weights and biases of zero, and a second copy of an output.
     zeros: Array2<T>,
+    zero: Array2<T>,
+    spare: Array2<T>,
 }
 
 impl<T: Scalar> ImplicitBound<T> {
@@ -89,26 +92,45 @@ impl<T: Scalar> ImplicitBound<T> {
             columns: 0..0,
             scale: T::zero(),
             du: units.clone(),
+            factor: T::zero(),
             db: Array2::zeros((outputs, 1)),
-            zeros: units,
+            zeros: units.clone(),
+            zero: Array2::zeros((outputs, 1)),
+            spare: units,
         })
     }
 
     /// U = W0 X, as W starts.
     fn begin(&mut self) -> Result<()> {
-        let zero = Array2::zeros(self.b.dim());
-        let params = Params { w: self.w0.view(), b: zero.view() };
-        locked(&self.with_x).forward(params, self.x.view(), self.u.view_mut(), self.du.view_mut())?;
+        let params = Params { w: self.w0.view(), b: self.zero.view() };
+        locked(&self.with_x).forward(params, self.x.view(), self.u.view_mut(), self.spare.view_mut())?;
         self.s.fill(T::zero());
         self.c = T::one();
         Ok(())
     }
 }
 
+/// X^T, (M, k).
+fn transposed<T: Scalar>(x: ArrayView2<'_, T>) -> Array2<T> {
+    // So many columns at a time: their numbers in a row of X share a cache line.
+    const COLUMNS: usize = 8;
+    let (k, all) = x.dim();
+    let mut transposed = Array2::zeros((all, k));
+    for start in (0..all).step_by(COLUMNS) {
+        let columns = start..all.min(start + COLUMNS);
+        for (row, x) in x.rows().into_iter().enumerate() {
+            for column in columns.clone() {
+                transposed[(column, row)] = x[column];
+            }
+        }
+    }
+    transposed
+}
+
 /// X^T X, (M, M).
 fn gram<T: Scalar>(engine: &Arc<dyn Engine<T>>, x: &ArcArray2<T>) -> Result<Array2<T>> {
     let (inputs, all) = x.dim();
-    let transposed = x.t().as_standard_layout().into_owned();
+    let transposed = transposed(x.view());
     let mut g = Array2::zeros((all, all));
     let mut scratch = Array2::zeros((BLOCK.min(all), all));
     let zeros = Array2::zeros((all, 1));
@@ -174,12 +196,24 @@ impl<T: Scalar> BoundLayer<T> for ImplicitBound<T> {
                 ndarray::Zip::from(&mut dz).and(z).and(da).for_each(|dz, &z, &da| *dz = activation.pull_back(z, da))
             }
         }
+        (self.columns, self.scale) = (columns.clone(), scale);
+        let all = self.x.ncols();
+        if columns == (0..all) && self.spec.batch == all {
+            // As a layer's output: of weights dZ, for an input G.
+            let params = Params { w: dz.view(), b: self.zero.view() };
+            self.with_g.forward(params, self.g.view(), self.du.view_mut(), self.spare.view_mut())?;
+            for (db, dz) in self.db.iter_mut().zip(dz.rows()) {
+                *db = scale * dz.sum();
+            }
+            self.factor = scale;
+            return Ok(());
+        }
         // G is symmetric: dZ G[columns, :] is dZ G[:, columns]^T, which is what the gradient of weights is for an input G[:, columns].
         let grads = Grads { dw: self.du.view_mut(), db: self.db.view_mut() };
         let params = Params { w: self.zeros.view(), b: self.b.view() };
         let g = self.g.slice(s![.., columns.clone()]);
         self.with_g.backward(params, g, dz.view(), Upstream::Dz(dz.view()), scale, grads, None)?;
-        (self.columns, self.scale) = (columns, scale);
+        self.factor = T::one();
         Ok(())
     }
 
@@ -197,7 +231,8 @@ impl<T: Scalar> BoundLayer<T> for ImplicitBound<T> {
         };
         let keep = T::one() - descent.rate * descent.decay;
         let rate = descent.rate;
-        self.u.zip_mut_with(&self.du, |u, &du| *u = keep * *u - rate * du);
+        let factor = rate * self.factor;
+        self.u.zip_mut_with(&self.du, |u, &du| *u = keep * *u - factor * du);
         if keep != T::one() {
             self.s.mapv_inplace(|s| keep * s);
             self.c *= keep;
