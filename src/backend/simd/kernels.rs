@@ -38,6 +38,9 @@ pub(super) struct Packing<T> {
     pub width: usize,
 }
 
+/// What computes a [`Tile`] of a certain size.
+pub(super) type TileKernel<T> = unsafe fn(&Tile<T>);
+
 /// The kernels of one instruction set.
 #[derive(Clone, Copy)]
 pub(super) struct Kernels<T: 'static> {
@@ -47,7 +50,7 @@ pub(super) struct Kernels<T: 'static> {
     pub rows: usize,
     pub vectors: usize,
     /// What computes a [`Tile`] of so many rows and vectors, counted from 1: `tiles[rows - 1][vectors - 1]`.
-    pub tiles: &'static [&'static [unsafe fn(&Tile<T>)]],
+    pub tiles: &'static [&'static [TileKernel<T>]],
     /// Packs rows along which the sum runs: index by index in memory, step by step in the pack. Up to `lanes` numbers beyond the last are written.
     pub pack_across: unsafe fn(&Packing<T>),
     /// Packs rows of which each is a step: as they lie. Up to `lanes` numbers beyond the last are written.

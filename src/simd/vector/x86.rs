@@ -166,6 +166,7 @@ vector!(__m512 of 16 f32, _mm512_set1_ps, _mm512_add_ps, _mm512_mul_ps, |x, a, b
                 four[2] = _mm512_castpd_ps(_mm512_unpacklo_pd(high, high2));
                 four[3] = _mm512_castpd_ps(_mm512_unpackhi_pd(high, high2));
             }
+            #[allow(clippy::needless_range_loop, reason = "it is the second index")]
             for c in 0..4 {
                 let columns = lanes_transposed!(_mm512_shuffle_f32x4, [fours[0][c], fours[1][c], fours[2][c], fours[3][c]]);
                 for (q, column) in columns.into_iter().enumerate() {
