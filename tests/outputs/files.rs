@@ -11,6 +11,7 @@ use predicates::str::contains;
 use rustix::process::Signal;
 
 use super::common::program::{assert, command, signal, text, wait_for};
+#[cfg(feature = "hdf5")]
 use super::common::sets;
 use super::{FOR_EVER, Folder, read, run, small, with_signals};
 
