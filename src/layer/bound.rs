@@ -43,19 +43,19 @@ pub trait BoundLayer<T: Scalar>: Send {
     /// New parameters from the last backward pass.
     ///
     /// # Errors
-    /// [`Error::Setting`] where this way cannot follow the rule.
+    /// [`Error::Setting`](crate::Error::Setting) where this way cannot follow the rule.
     fn update(&mut self, rule: &mut dyn UpdateRule<T>) -> Result<()>;
 
     /// Writes the current parameters: `w` is (n, n_prev), `b` is (n, 1).
     ///
     /// # Errors
-    /// [`Error::Shape`] where they are not as bound.
+    /// [`Error::Shape`](crate::Error::Shape) where they are not as bound.
     fn export(&self, w: ArrayViewMut2<'_, T>, b: ArrayViewMut2<'_, T>) -> Result<()>;
 
     /// Replaces the parameters.
     ///
     /// # Errors
-    /// [`Error::Shape`] where they are not as bound.
+    /// [`Error::Shape`](crate::Error::Shape) where they are not as bound.
     fn import(&mut self, params: Params<'_, T>) -> Result<()>;
 
     /// Adds what it needs to go on bit for bit: W and b as layer 0, or what it has instead of them.
@@ -67,7 +67,7 @@ pub trait BoundLayer<T: Scalar>: Send {
     /// Goes back (or on) to what was saved.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] where it is not in the state.
+    /// [`Error::Mismatch`](crate::Error::Mismatch) where it is not in the state.
     fn restore(&mut self, state: &State<T>) -> Result<()>;
 }
 
@@ -87,7 +87,7 @@ impl<T: Scalar> PlannedBound<T> {
     /// Binds `layer`, planned for `spec`, to `x`, which may have more columns than a call takes.
     ///
     /// # Errors
-    /// [`Error::Shape`] where `x` has not so many rows, or fewer columns than planned.
+    /// [`Error::Shape`](crate::Error::Shape) where `x` has not so many rows, or fewer columns than planned.
     pub fn new(layer: Box<dyn Layer<T>>, spec: LayerSpec, x: ArcArray2<T>) -> Result<Self> {
         expect_dim("X", (spec.inputs, spec.batch.max(x.ncols())), x.dim())?;
         let weights = Array2::zeros((spec.outputs, spec.inputs));

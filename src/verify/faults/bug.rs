@@ -57,7 +57,7 @@ bugs! {
     MaskOfInput, "relu_mask_from_a_prev", Layer, ["t0_backward", "t3_layer"], "ReLU's mask is taken from the A of the layer below";
     MaskMultiplied, "relu_mask_multiplied", Layer, ["t6_nonfinite"], "dZ is dA times 0 or 1, so that NaN in a dead dA leaks";
     DzTakenForDa, "dz_taken_for_da", Layer, ["t4_gradient", "t5_trajectory"], "dZ is multiplied by g'(Z) again";
-    ScaleMissing, "scale_missing", Layer, ["t0_scale", "t1_backward"], "dW carries no scale";
+    ScaleMissing, "scale_missing", Layer, ["t0_scale", "t1_backward", "t3_implicit_layer"], "dW carries no scale";
     ScaleTwice, "scale_twice", Layer, ["t0_scale", "t1_backward"], "dW carries the scale twice";
     ScaleOnInput, "scale_on_da_prev", Layer, ["t0_scale", "t1_backward"], "dA_prev carries the scale";
     DbScaleMissing, "scale_missing_on_db", Layer, ["t0_scale", "t1_backward"], "db carries no scale";
