@@ -33,7 +33,7 @@ fn every_case_passes_on_every_backend() {
     let cases = embedded();
     assert_eq!(cases.len(), CASES);
     let registry = Registry::builtin();
-    assert_eq!(registry.entries().len(), if cfg!(feature = "openblas") { 4 } else { 3 });
+    assert_eq!(registry.entries().len(), if cfg!(feature = "openblas") { 5 } else { 4 });
     for entry in registry.entries() {
         for scalar in ScalarKind::ALL {
             let outcomes = outcomes(entry, scalar, 2, &cases);
