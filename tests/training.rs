@@ -115,34 +115,6 @@ fn a_killed_run_leaves_a_whole_checkpoint_that_continues_bit_for_bit() {
 }
 
 #[test]
-fn a_run_that_never_forms_w_is_resumed_bit_for_bit_and_says_what_it_is() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = |name: &str| folder.path().join(name);
-    let (check, costs, whole) = (path("run.ck"), path("costs.csv"), path("whole.csv"));
-    let run = |steps: &str, more: &[&str]| {
-        let args = ["train", "--layers", "12288,3,1", "--backend", "simd", "--threads", "1", "--iterations", steps];
-        assert(&[&args[..], more].concat())
-    };
-    run("60", &["--first-layer", "implicit", "--costs", text(&whole)]).code(0).stdout(contains("first layer implicit"));
-    run("25", &["--first-layer", "implicit", "--checkpoint", text(&check)]).code(0);
-    run("60", &["--resume", text(&check), "--first-layer", "plain"])
-        .code(2)
-        .stderr(contains("--first-layer is plain").and(contains("has implicit")));
-    run("60", &["--resume", text(&check), "--costs", text(&costs)]).code(0).stdout(contains("first layer implicit"));
-    let read = |path: &Path| std::fs::read_to_string(path).expect("written");
-    assert_eq!(read(&costs), read(&whole));
-    // Auto says what it took and why; a few steps do not pay for X^T X.
-    run("2500", &["--first-layer", "auto", "--checkpoint", text(&check)])
-        .code(0)
-        .stdout(contains("first layer implicit (chosen:").and(contains("12288 inputs, 209 pictures")));
-    run("2", &["--first-layer", "auto"]).code(0).stdout(contains("first layer plain (chosen:"));
-    let out = run("3", &["--first-layer", "implicit", "--format", "json"]).code(0).get_output().stdout.clone();
-    let summary: Value = serde_json::from_slice(&out).expect("it is JSON");
-    assert_eq!(summary["first_layer"], "implicit");
-    assert!(summary["run_seconds"].as_f64().expect("a time") > 0.0);
-}
-
-#[test]
 fn a_resumed_run_says_when_bits_may_differ_and_refuses_other_data() {
     let folder = tempfile::tempdir().expect("a folder");
     let check = folder.path().join("run.checkpoint");

@@ -9,6 +9,12 @@ def facts():
             "vector_sets": [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_tile") if flag in cpu_flags()]}
 
 
+def words(facts):
+    """Of a report, from the facts in it."""
+    return (f"{facts['cpu']}, {facts['cpus_allowed']} CPUs for this program ({', '.join(facts['vector_sets']) or 'no AVX2'}), load "
+            f"{facts['load_at_start']} at the start")
+
+
 def cpu_model():
     return first_of("model name") or platform.machine()
 

@@ -136,9 +136,7 @@ def table(rows, out, scalar, threads):
 
 
 def footnotes(document):
-    machine = document["machine"]
-    yield (f"{machine['cpu']}, {machine['cpus_allowed']} CPUs for this program ({', '.join(machine['vector_sets']) or 'no AVX2'}), load "
-           f"{machine['load_at_start']} at the start.\n")
+    yield f"{machine.words(document['machine'])}.\n"
     if document["removed_variables"]:
         yield f"Set in the shell, and taken from all children: {', '.join(document['removed_variables'])}.\n"
     yield ("forward: Z (n, 209) = W (n, 12288) X; dW (n, 12288) = dZ (n, 209) X^T. X is stored `pixel rows`, as the formulas have it, or `picture rows`, "

@@ -3,7 +3,7 @@
 import json
 import os
 
-from . import agree, environment, kernels
+from . import agree, environment, kernels, machine
 from .contestants import REFERENCE
 from .figures import interquartile, interval, median, ratios
 
@@ -54,9 +54,7 @@ def number(value, digits=4):
 
 def footnotes(document):
     """What is beside the numbers: machine, versions, what each computes, the clock."""
-    machine = document["machine"]
-    yield (f"{machine['cpu']}, {machine['cpus_allowed']} CPUs for this program ({', '.join(machine['vector_sets']) or 'no AVX2'}), load "
-           f"{machine['load_at_start']} at the start; {document['date']}; layerbench revision {document['revision']}.\n")
+    yield f"{machine.words(document['machine'])}; {document['date']}; layerbench revision {document['revision']}.\n"
     yield f"Versions: {', '.join(f'{name} {version}' for name, version in versions(document).items())}.\n"
     if document["removed_variables"]:
         yield f"Set in the shell, and taken from all children: {', '.join(document['removed_variables'])}.\n"
@@ -95,10 +93,10 @@ def cell_document(cell, entries, baseline_name):
          "largest_cost_error": None if entry.out else entry.error, "facts": entry.facts, "figures": figures(entry, baseline)} for entry in entries]}
 
 
-def start_document(args, machine, date, revision, baseline):
+def start_document(args, facts, date, revision, baseline):
     """Paths are left out: a table is for others."""
     kept = ("ours", "packages", "only", "model", "scalar", "threads", "steps", "warm_steps", "rounds")
-    return {"format": 1, "date": date, "revision": revision, "machine": machine, "removed_variables": environment.removed(), "baseline": baseline,
+    return {"format": 1, "date": date, "revision": revision, "machine": facts, "removed_variables": environment.removed(), "baseline": baseline,
             "options": {name: getattr(args, name) for name in kept}, "references": {}, "kernel_trials": {}, "computes": {}, "cells": []}
 
 

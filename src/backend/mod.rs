@@ -4,6 +4,7 @@ mod naive;
 mod ndarray;
 #[cfg(feature = "openblas")]
 pub mod openblas;
+mod pool;
 mod rayon;
 mod registry;
 mod simd;

@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use ndarray::parallel::prelude::*;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::ThreadPool;
 
-use crate::error::{Error, Result};
+use super::pool;
+use crate::error::Result;
 use crate::layer::{
     Activation, Backend, Dependency, Determinism, Engine, Grads, Layer, LayerSpec, Params, Profile, Upstream,
 };
@@ -50,18 +51,7 @@ impl<T: Scalar> Backend<T> for Rayon {
     }
 
     fn open(&self, threads: NonZeroUsize) -> Result<Arc<dyn Engine<T>>> {
-        let asked = threads.get();
-        let refuse = |reason: String| Error::Threads { name: NAME.into(), asked, reason };
-        let limit = rayon::max_num_threads();
-        if asked > limit {
-            return Err(refuse(format!("a rayon pool has at most {limit}")));
-        }
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(asked)
-            .thread_name(|i| format!("layer-{i}"))
-            .build()
-            .map_err(|error| refuse(error.to_string()))?;
-        Ok(Arc::new(RayonEngine { pool: Arc::new(pool) }))
+        Ok(Arc::new(RayonEngine { pool: pool::open(NAME, threads, "layer")? }))
     }
 }
 
@@ -97,11 +87,6 @@ struct RayonLayer<T> {
     dz: Array2<T>,
 }
 
-/// Runs `pass` on the pool; a caller inside [`Engine::run`] is there already and pays nothing.
-fn on_pool(pool: &ThreadPool, pass: impl FnOnce() + Send) {
-    if pool.current_thread_index().is_some() { pass() } else { pool.install(pass) }
-}
-
 impl<T: Scalar> Layer<T> for RayonLayer<T> {
     fn forward(
         &mut self,
@@ -112,7 +97,7 @@ impl<T: Scalar> Layer<T> for RayonLayer<T> {
     ) -> Result<()> {
         self.spec.check_forward(&params, &a_prev, &z, &a)?;
         let LayerSpec { inputs, activation, .. } = self.spec;
-        on_pool(&self.pool, || {
+        pool::within(&self.pool, || {
             z.axis_chunks_iter_mut(Axis(0), ROWS)
                 .into_par_iter()
                 .zip(a.axis_chunks_iter_mut(Axis(0), ROWS))
@@ -150,7 +135,7 @@ impl<T: Scalar> Layer<T> for RayonLayer<T> {
         self.spec.check_backward(&params, &a_prev, &z, &upstream, &grads, da_prev.as_ref())?;
         let activation = self.spec.activation;
         let scratch = &mut self.dz;
-        on_pool(&self.pool, || {
+        pool::within(&self.pool, || {
             let dz = match upstream {
                 Upstream::Dz(dz) => dz,
                 Upstream::Da(da) => {

@@ -28,6 +28,15 @@ pub use program::Program;
 /// timed are started alike, and see from their requests alone what they are for.
 pub const VERB: &str = "__serve";
 
-/// The version of what parent and child say to each other. A child says it with its first word, before it is asked for anything; one of another version is
-/// told from one that babbles.
+/// The version of what parent and child say to each other. A child says it with its first word, before it is asked for anything.
 pub(crate) const PROTOCOL: u32 = 1;
+
+/// Tells a child of another version from one that babbles.
+pub(crate) fn expect_protocol(protocol: u32) -> Result<(), String> {
+    if protocol == PROTOCOL {
+        return Ok(());
+    }
+    Err(format!(
+        "version {protocol} of the protocol, where this program speaks {PROTOCOL}: both must be of one version"
+    ))
+}

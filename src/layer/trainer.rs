@@ -96,11 +96,21 @@ impl FirstLayer {
     /// Multiply-adds that the first layer of a run takes this way: the steps, and what it makes before and after them. `spec.batch` are all
     /// examples, and each step is on all of them.
     pub fn multiply_adds(self, spec: LayerSpec, steps: usize) -> f64 {
-        let [k, n, m, steps] = [spec.inputs, spec.outputs, spec.batch, steps].map(|size| size as f64);
-        match self {
-            FirstLayer::Plain => steps * 2.0 * n * k * m,
+        let [k, n, m] = [spec.inputs, spec.outputs, spec.batch].map(|size| size as f64);
+        let around = match self {
+            FirstLayer::Plain => 0.0,
             // Half of X^T X, W0 X, and S X^T at the end.
-            FirstLayer::Implicit => steps * n * m * m + k * m * m / 2.0 + 2.0 * n * k * m,
+            FirstLayer::Implicit => k * m * m / 2.0 + 2.0 * n * k * m,
+        };
+        steps as f64 * self.multiply_adds_of_step(spec) + around
+    }
+
+    /// Those of a step alone.
+    pub fn multiply_adds_of_step(self, spec: LayerSpec) -> f64 {
+        let [k, n, m] = [spec.inputs, spec.outputs, spec.batch].map(|size| size as f64);
+        match self {
+            FirstLayer::Plain => 2.0 * n * k * m,
+            FirstLayer::Implicit => n * m * m,
         }
     }
 

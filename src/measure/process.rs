@@ -11,7 +11,7 @@ use super::clock::Clock;
 use super::protocol::{Cause, Failure, Prepared, Reply, Request, Task};
 use super::results::Part;
 use super::settings::Settings;
-use crate::child::{self, PROTOCOL, Program};
+use crate::child::{self, Program};
 
 /// After an answer the child's thread goes to sleep, and only then its CPU time is whole: this is long enough for that.
 const SETTLING: Duration = Duration::from_micros(100);
@@ -35,13 +35,10 @@ impl Child {
         let mut child =
             child::Child::start(program.serving(cell.threads)).map_err(|failure| told("start", &failure))?;
         match child.receive::<Reply>(timeout, 0).map_err(|failure| told("start", &failure))?.said {
-            Reply::Started { protocol: PROTOCOL } => Ok((Child(child), clock.elapsed())),
-            Reply::Started { protocol } => {
-                let message = format!(
-                    "it speaks version {protocol} of the protocol, this program {PROTOCOL}: both must be of one version"
-                );
-                Err(Failure { cause: Cause::Protocol, message })
-            }
+            Reply::Started { protocol } => match child::expect_protocol(protocol) {
+                Ok(()) => Ok((Child(child), clock.elapsed())),
+                Err(message) => Err(Failure { cause: Cause::Protocol, message }),
+            },
             other => {
                 let message = format!("{other:?} was its first word");
                 Err(Failure { cause: Cause::Protocol, message })

@@ -14,7 +14,7 @@ use super::fate::Fate;
 use super::layout::Layout;
 use super::process::Process;
 use super::protocol::{Asked, First, FirstWord, Opening, Reply, Request, Subject};
-use crate::child::{Channel, Child, Failure, PROTOCOL, Patience, Program, Silence, Speaker};
+use crate::child::{Channel, Child, Failure, Patience, Program, Silence, Speaker, expect_protocol};
 use crate::error::{Error, Result};
 use crate::panics::locked;
 
@@ -71,11 +71,7 @@ impl Connection {
             move || {
                 let begun = Child::start(command).and_then(|mut child| {
                     let FirstWord::Started { protocol } = child.receive::<FirstWord>(limit, 0)?.said;
-                    if protocol != PROTOCOL {
-                        return Err(Failure::Nonsense(format!(
-                            "version {protocol} of the protocol, where this program speaks {PROTOCOL}"
-                        )));
-                    }
+                    expect_protocol(protocol).map_err(Failure::Nonsense)?;
                     let (mut speaker, hanging_up) = (child.speaker()?, child.speaker()?);
                     // What takes no more is seen by whoever waits for the answer.
                     speaker.limit_sending(limit).map_err(Failure::Start)?;

@@ -160,22 +160,13 @@ impl Workload {
             Phase::Step => forward + backward,
             Phase::Train => self.steps(phase) * self.flops(Phase::Step),
         };
-        let steps = match phase {
-            Phase::Forward | Phase::Backward => return plain,
-            Phase::Step => 1,
-            Phase::Train => self.train_steps as usize,
-        };
         let first = self.architecture.layer(0, self.batch);
-        match (first_layer, phase) {
-            (FirstLayer::Plain, _) => plain,
-            (FirstLayer::Implicit, Phase::Train) => {
-                plain + 2.0 * (first_layer.multiply_adds(first, steps) - FirstLayer::Plain.multiply_adds(first, steps))
-            }
-            (FirstLayer::Implicit, _) => {
-                let [n, m] = [first.outputs, first.batch].map(|size| size as f64);
-                plain - 2.0 * product(0) + 2.0 * n * m * m
-            }
-        }
+        let of_first = |way: FirstLayer| match phase {
+            Phase::Forward | Phase::Backward => 0.0,
+            Phase::Step => way.multiply_adds_of_step(first),
+            Phase::Train => way.multiply_adds(first, self.train_steps as usize),
+        };
+        plain + 2.0 * (of_first(first_layer) - of_first(FirstLayer::Plain))
     }
 
     /// Steps of a pass: [`train_steps`](Self::train_steps) in a training run, else one.

@@ -318,16 +318,16 @@ macro_rules! table {
 }
 
 /// The scalar types that there are kernels for. Sealed with [`Scalar`].
-pub trait Simd: Scalar {
+pub trait HasKernels: Scalar {
     /// The kernels of an instruction set that this machine has; the portable ones for a set that has none of its own.
     #[doc(hidden)]
     #[allow(private_interfaces, reason = "nobody outside calls it")]
     fn kernels(isa: Isa) -> Kernels<Self>;
 }
 
-macro_rules! simd {
+macro_rules! has_kernels {
     ($scalar:ty, $array:ty, $ymm:ident, $zmm:ident) => {
-        impl Simd for $scalar {
+        impl HasKernels for $scalar {
             #[allow(private_interfaces, reason = "nobody outside calls it")]
             fn kernels(isa: Isa) -> Kernels<$scalar> {
                 match isa {
@@ -342,5 +342,5 @@ macro_rules! simd {
     };
 }
 
-simd!(f32, [f32; 8], __m256, __m512);
-simd!(f64, [f64; 4], __m256d, __m512d);
+has_kernels!(f32, [f32; 8], __m256, __m512);
+has_kernels!(f64, [f64; 4], __m256d, __m512d);

@@ -10,8 +10,9 @@ use rayon::ThreadPool;
 
 use super::kernels::Kernels;
 use super::product::{Operand, Part, Product, Scratch, depth};
+use crate::backend::pool;
 use crate::error::Result;
-use crate::layer::{Grads, Layer, LayerSpec, Params, Upstream};
+use crate::layer::{Activation, Grads, Layer, LayerSpec, Params, Upstream};
 use crate::model::{view, view_mut};
 use crate::scalar::Scalar;
 
@@ -63,11 +64,11 @@ impl<T: Scalar> SimdLayer<T> {
     }
 }
 
-/// Runs a pass on the pool; a caller inside [`Engine::run`](crate::layer::Engine::run) is there already and pays nothing.
+/// Runs a pass where the engine's threads are.
 fn on_pool(threads: &Threads, pass: impl FnOnce() + Send) {
     match threads {
-        Some(pool) if pool.current_thread_index().is_none() => pool.install(pass),
-        _ => pass(),
+        Some(pool) => pool::within(pool, pass),
+        None => pass(),
     }
 }
 
@@ -83,44 +84,39 @@ fn share(range: usize, unit: usize, index: usize, count: usize) -> Range<usize> 
     place(index)..place(index + 1)
 }
 
-/// How a product is shared out.
-struct Shares {
-    rows: usize,
-    columns: usize,
-    steps: usize,
-}
-
 impl<T: Scalar> Product<T> {
     /// All of C, by all threads: its rows or its columns are shared out, whichever are more.
     ///
     /// # Safety
     /// As [`compute`](Self::compute), for all of C.
-    unsafe fn compute_all(&self, kernels: &Kernels<T>, threads: &Threads, scratch: &mut [Scratch<T>], shares: &Shares) {
-        let &Shares { rows, columns, steps } = shares;
+    unsafe fn compute_all(&self, kernels: &Kernels<T>, threads: &Threads, scratch: &mut [Scratch<T>]) {
+        let (rows, columns) = self.dim;
         let panel = kernels.vectors * kernels.lanes;
         let (tiles, panels) = (rows.div_ceil(kernels.rows), columns.div_ceil(panel));
         let count = scratch.len().min(tiles.max(panels));
         let part = |index: usize| {
-            let mut part = Part { rows: 0..rows, columns: 0..columns, steps: 0..steps };
             if panels >= tiles {
-                part.columns = share(columns, panel, index, count);
+                Part { columns: share(columns, panel, index, count), ..self.whole() }
             } else {
-                part.rows = share(rows, kernels.rows, index, count);
+                Part { rows: share(rows, kernels.rows, index, count), ..self.whole() }
             }
-            part
         };
-        let compute = |index: usize, scratch: &mut Scratch<T>| {
-            // SAFETY: the caller's promise; the parts do not overlap.
-            unsafe { self.compute(kernels, &part(index), scratch) }
-        };
-        if count > 1 && is_shared(threads, rows * columns * steps) {
-            scratch[..count].par_iter_mut().enumerate().for_each(|(index, scratch)| compute(index, scratch));
+        if count > 1 && is_shared(threads, rows * columns * self.steps) {
+            scratch[..count].par_iter_mut().enumerate().for_each(|(index, scratch)| {
+                // SAFETY: the caller's promise; the parts do not overlap.
+                unsafe { self.compute(kernels, &part(index), scratch) }
+            });
         } else {
-            let all = Part { rows: 0..rows, columns: 0..columns, steps: 0..steps };
             // SAFETY: the caller's promise.
-            unsafe { self.compute(kernels, &all, &mut scratch[0]) }
+            unsafe { self.compute(kernels, &self.whole(), &mut scratch[0]) }
         }
     }
+}
+
+/// The product of two operands, of so many steps, into C.
+fn product<T: Scalar>([a, b]: [Operand<T>; 2], steps: usize, c: &mut ArrayViewMut2<'_, T>, scale: T) -> Product<T> {
+    let (dim, c_stride) = (c.dim(), row_stride(c.dim(), c.strides()));
+    Product { a, b, c: c.as_mut_ptr(), c_stride, dim, steps, scale }
 }
 
 fn operand<T: Scalar>(matrix: &ArrayView2<'_, T>, is_summed_along_rows: bool) -> Operand<T> {
@@ -149,31 +145,21 @@ impl<T: Scalar> Layer<T> for SimdLayer<T> {
         }
         let (kernels, slices, activation) = (&*kernels, *slices, spec.activation);
         on_pool(threads, || {
-            let product = Product {
-                a: operand(&params.w, true),
-                b: operand(&a_prev, false),
-                c: z.as_mut_ptr(),
-                c_stride: row_stride(z.dim(), z.strides()),
-                dim: (n, m),
-                scale: T::one(),
-            };
+            let product = product([operand(&params.w, true), operand(&a_prev, false)], inputs, &mut z, T::one());
             let partial = &mut partial[..(slices - 1) * n * m];
             if inputs == 0 {
                 z.fill(T::zero());
             } else if slices == 1 {
                 // SAFETY: shapes and strides are checked, z is borrowed mutably; the scratch is planned for such products.
-                unsafe {
-                    product.compute_all(kernels, threads, scratch, &Shares { rows: n, columns: m, steps: inputs })
-                };
+                unsafe { product.compute_all(kernels, threads, scratch) };
             } else {
-                let slice = |index: usize| inputs * index / slices..inputs * (index + 1) / slices;
-                let first = Slice(product.c, product.c_stride);
-                let others = Slice(partial.as_mut_ptr(), m);
+                let others = product.onto(partial.as_mut_ptr(), m);
                 let compute = |index: usize, scratch: &mut Scratch<T>| {
-                    let part = Part { rows: 0..n, columns: 0..m, steps: slice(index) };
-                    let to = if index == 0 { first } else { others.behind((index - 1) * n * m) };
+                    let steps = inputs * index / slices..inputs * (index + 1) / slices;
+                    let part = Part { steps, ..product.whole() };
+                    let slice = if index == 0 { product } else { others.behind((index - 1) * n * m) };
                     // SAFETY: as above; each slice has a C of its own.
-                    unsafe { product.onto(to.0, to.1).compute(kernels, &part, scratch) }
+                    unsafe { slice.compute(kernels, &part, scratch) }
                 };
                 if is_shared(threads, n * m * inputs) {
                     let count = scratch.len().min(slices);
@@ -250,53 +236,20 @@ impl<T: Scalar> Layer<T> for SimdLayer<T> {
                 *db = scale * unsafe { (kernels.sum)(row) };
             }
             if n > 0 && inputs > 0 {
-                let product = Product {
-                    a: operand(&dz, true),
-                    b: operand(&a_prev, true),
-                    c: grads.dw.as_mut_ptr(),
-                    c_stride: row_stride(grads.dw.dim(), grads.dw.strides()),
-                    dim: (n, inputs),
-                    scale,
-                };
+                let product = product([operand(&dz, true), operand(&a_prev, true)], m, &mut grads.dw, scale);
                 // SAFETY: shapes and strides are checked, dW is borrowed mutably; the scratch is planned for such products.
-                unsafe {
-                    product.compute_all(kernels, threads, scratch, &Shares { rows: n, columns: inputs, steps: m })
-                };
+                unsafe { product.compute_all(kernels, threads, scratch) };
             }
             let Some(mut da_prev) = da_prev else { return };
             if n == 0 {
                 da_prev.fill(T::zero());
             } else if inputs > 0 {
-                let product = Product {
-                    a: operand(&params.w, false),
-                    b: operand(&dz, false),
-                    c: da_prev.as_mut_ptr(),
-                    c_stride: row_stride(da_prev.dim(), da_prev.strides()),
-                    dim: (inputs, m),
-                    scale: T::one(),
-                };
+                let product = product([operand(&params.w, false), operand(&dz, false)], n, &mut da_prev, T::one());
                 // SAFETY: as above, of dA.
-                unsafe {
-                    product.compute_all(kernels, threads, scratch, &Shares { rows: inputs, columns: m, steps: n })
-                };
+                unsafe { product.compute_all(kernels, threads, scratch) };
             }
         });
         Ok(())
-    }
-}
-
-/// Where a slice's Z begins, and from one row of it to the next.
-#[derive(Clone, Copy)]
-struct Slice<T>(*mut T, usize);
-
-// SAFETY: each slice is written by one thread.
-unsafe impl<T: Scalar> Send for Slice<T> {}
-// SAFETY: as above.
-unsafe impl<T: Scalar> Sync for Slice<T> {}
-
-impl<T: Scalar> Slice<T> {
-    fn behind(self, numbers: usize) -> Self {
-        Slice(self.0.wrapping_add(numbers), self.1)
     }
 }
 
@@ -304,11 +257,11 @@ impl<T: Scalar> Slice<T> {
 fn pull_back<T: Scalar>(
     kernels: &Kernels<T>,
     threads: &Threads,
-    activation: crate::layer::Activation,
+    activation: Activation,
     [z, da]: [ArrayView2<'_, T>; 2],
-    mut dz: ArrayViewMut2<'_, T>,
+    dz: ArrayViewMut2<'_, T>,
 ) {
-    let row = |mut dz: ArrayViewMut2<'_, T>, z: ArrayView2<'_, T>, da: ArrayView2<'_, T>| {
+    let rows = |mut dz: ArrayViewMut2<'_, T>, z: ArrayView2<'_, T>, da: ArrayView2<'_, T>| {
         for ((mut dz, z), da) in dz.rows_mut().into_iter().zip(z.rows()).zip(da.rows()) {
             let dz = dz.as_slice_mut().expect("it is the layer's own");
             let z = z.to_slice().expect("checked: columns are adjacent");
@@ -319,12 +272,13 @@ fn pull_back<T: Scalar>(
     };
     // An exponential costs about as much as sixteen multiply-adds.
     if is_shared(threads, 16 * dz.len()) {
-        dz.axis_iter_mut(Axis(0))
+        let mut dz = dz;
+        dz.axis_chunks_iter_mut(Axis(0), 1)
             .into_par_iter()
-            .zip(z.axis_iter(Axis(0)))
-            .zip(da.axis_iter(Axis(0)))
-            .for_each(|((dz, z), da)| row(dz.insert_axis(Axis(0)), z.insert_axis(Axis(0)), da.insert_axis(Axis(0))));
+            .zip(z.axis_chunks_iter(Axis(0), 1))
+            .zip(da.axis_chunks_iter(Axis(0), 1))
+            .for_each(|((dz, z), da)| rows(dz, z, da));
     } else {
-        row(dz.view_mut(), z, da);
+        rows(dz, z, da);
     }
 }

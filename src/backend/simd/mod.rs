@@ -17,13 +17,12 @@ mod product;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use rayon::ThreadPoolBuilder;
-
-pub use kernels::Simd as Kernel;
+pub use kernels::HasKernels;
 
 use self::kernels::Kernels;
 use self::layer::{SimdLayer, Threads};
-use crate::error::{Error, Result};
+use super::pool;
+use crate::error::Result;
 use crate::layer::{Backend, Dependency, Determinism, Engine, Layer, LayerSpec, Profile};
 use crate::scalar::Scalar;
 use crate::simd::Isa;
@@ -34,7 +33,7 @@ const NAME: &str = "simd";
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Simd;
 
-impl<T: Kernel> Backend<T> for Simd {
+impl<T: HasKernels> Backend<T> for Simd {
     fn name(&self) -> &str {
         NAME
     }
@@ -51,17 +50,10 @@ impl<T: Kernel> Backend<T> for Simd {
     }
 
     fn open(&self, threads: NonZeroUsize) -> Result<Arc<dyn Engine<T>>> {
-        let asked = threads.get();
-        let refuse = |reason: String| Error::Threads { name: NAME.into(), asked, reason };
         let kernels = T::kernels(Isa::chosen()?);
-        let limit = rayon::max_num_threads();
-        if asked > limit {
-            return Err(refuse(format!("a rayon pool has at most {limit}")));
-        }
-        let pool = || ThreadPoolBuilder::new().num_threads(asked).thread_name(|index| format!("simd-{index}")).build();
         // The caller's own thread is enough for one.
-        let pool = (asked > 1).then(pool).transpose().map_err(|error| refuse(error.to_string()))?;
-        Ok(Arc::new(SimdEngine { kernels, threads: pool.map(Arc::new) }))
+        let pool = (threads.get() > 1).then(|| pool::open(NAME, threads, "simd")).transpose()?;
+        Ok(Arc::new(SimdEngine { kernels, threads: pool }))
     }
 }
 
@@ -135,12 +127,13 @@ mod tests {
         rooms.into_iter().zip(dims).map(|(room, dim)| room.slice(inner(dim)).to_owned()).collect()
     }
 
-    fn engine<T: Kernel>(isa: Isa, threads: usize) -> SimdEngine<T> {
-        let pool = || Arc::new(ThreadPoolBuilder::new().num_threads(threads).build().expect("a few threads"));
+    fn engine<T: HasKernels>(isa: Isa, threads: usize) -> SimdEngine<T> {
+        let count = NonZeroUsize::new(threads).expect("not zero");
+        let pool = || pool::open(NAME, count, "simd").expect("a few threads");
         SimdEngine { kernels: T::kernels(isa), threads: (threads > 1).then(pool) }
     }
 
-    fn every_set_is_exact<T: Kernel>() {
+    fn every_set_is_exact<T: HasKernels>() {
         let naive = crate::backend::Naive.open(NonZeroUsize::MIN).expect("always");
         let shapes = [
             (1, 1, 1),

@@ -60,8 +60,9 @@ pub(super) struct Product<T> {
     pub b: Operand<T>,
     pub c: *mut T,
     pub c_stride: usize,
-    /// Rows and columns of all of C.
+    /// Rows and columns of all of C, and the steps of each sum.
     pub dim: (usize, usize),
+    pub steps: usize,
     pub scale: T,
 }
 
@@ -137,6 +138,16 @@ impl<T: Scalar> Product<T> {
     /// The same into another C.
     pub fn onto(&self, c: *mut T, c_stride: usize) -> Self {
         Product { c, c_stride, ..*self }
+    }
+
+    /// The same into a C that lies so many numbers behind this one.
+    pub fn behind(&self, numbers: usize) -> Self {
+        self.onto(self.c.wrapping_add(numbers), self.c_stride)
+    }
+
+    /// All of C, with all steps.
+    pub fn whole(&self) -> Part {
+        Part { rows: 0..self.dim.0, columns: 0..self.dim.1, steps: 0..self.steps }
     }
 
     /// Whether B is packed panel by panel, or read as it lies.

@@ -11,6 +11,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::bail;
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
 use serde::Serialize;
 
 use crate::backend::Registry;
@@ -19,7 +21,7 @@ use crate::cmd::verdict::tell_error;
 use crate::cmd::{Format, Verdict, cores, expect_sane_threads, pictures, tell};
 use crate::data::{PictureSet, Sha256, Split};
 use crate::error::Error;
-use crate::layer::{Engine, Training};
+use crate::layer::{Engine, FirstLayer, Training};
 use crate::measure::statistics::{median, relative_spread};
 use crate::model::{Architecture, Init, Parameters, State};
 use crate::network::Network;
@@ -105,11 +107,23 @@ pub(crate) struct Args {
 }
 
 /// What `--first-layer` takes.
-#[derive(Clone, Copy, Debug, PartialEq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
-    Plain,
-    Implicit,
+    This(FirstLayer),
     Auto,
+}
+
+impl ValueEnum for Way {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Way::This(FirstLayer::Plain), Way::This(FirstLayer::Implicit), Way::Auto]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Way::This(first_layer) => Some(PossibleValue::new(first_layer.to_string())),
+            Way::Auto => Some(PossibleValue::new("auto")),
+        }
+    }
 }
 
 fn parse_positive(text: &str) -> Result<usize, String> {
@@ -254,9 +268,8 @@ fn run_as<T: Scalar>(args: &Args, setup: &Setup, registry: &Registry, out: &mut 
     let provenance = Provenance { iterations: outcome.costs.len(), ..provenance };
     let written = outputs.write(&provenance, &outcome);
     let step_times = std::mem::take(&mut progress().step_times);
-    let mut summary =
-        summarise(&engine, provenance, &outcome, bit_identical, &step_times, &train_set, test_set.as_ref())?;
-    summary.run_seconds = run_seconds;
+    let times = Times { run: run_seconds, steps: &step_times };
+    let summary = summarise(&engine, provenance, &outcome, bit_identical, times, &train_set, test_set.as_ref())?;
     match args.format {
         Format::Text => write_text(out, &summary, step_times.len())?,
         Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&summary)?)?,
@@ -394,12 +407,18 @@ fn announce(
     out.flush()
 }
 
+/// What was timed of a run, in seconds: the whole of it, and each step.
+struct Times<'a> {
+    run: f64,
+    steps: &'a [f64],
+}
+
 fn summarise<T: Scalar>(
     engine: &std::sync::Arc<dyn Engine<T>>,
     provenance: Provenance,
     outcome: &Trained<T>,
     bit_identical: bool,
-    step_times: &[f64],
+    times: Times<'_>,
     train_set: &PictureSet,
     test_set: Option<&PictureSet>,
 ) -> anyhow::Result<Summary> {
@@ -412,7 +431,7 @@ fn summarise<T: Scalar>(
         End::Stopped => ("interrupted", None),
         End::Diverged { iteration, .. } => ("diverged", Some(iteration)),
     };
-    let of_steps = |value: f64| (!step_times.is_empty()).then_some(value);
+    let of_steps = |value: f64| (!times.steps.is_empty()).then_some(value);
     Ok(Summary {
         format: 1,
         end,
@@ -424,9 +443,9 @@ fn summarise<T: Scalar>(
         train: score(train_set)?,
         test_data: test_set.map(|set| set.source.clone()),
         test: test_set.map(score).transpose()?,
-        run_seconds: f64::NAN,
-        step_seconds: of_steps(median(step_times)),
-        step_relative_spread: of_steps(relative_spread(step_times)),
+        run_seconds: times.run,
+        step_seconds: of_steps(median(times.steps)),
+        step_relative_spread: of_steps(relative_spread(times.steps)),
     })
 }
 

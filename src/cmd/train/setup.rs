@@ -71,7 +71,7 @@ impl Setup {
             scalar: args.scalar.unwrap_or(ScalarKind::F64),
             backend: args.backend.clone().expect("the parser demands it without --resume"),
             planned: args.iterations.unwrap_or(ITERATIONS),
-            way: args.first_layer.unwrap_or(Way::Plain),
+            way: args.first_layer.unwrap_or(Way::This(FirstLayer::Plain)),
             resumed: None,
         }
     }
@@ -104,16 +104,9 @@ impl Setup {
             scalar: provenance.scalar,
             backend: args.backend.clone().unwrap_or_else(|| provenance.backend.clone()),
             planned,
-            way: way_of(provenance.first_layer),
+            way: Way::This(provenance.first_layer),
             resumed: Some(Resumed { container, provenance }),
         })
-    }
-}
-
-fn way_of(first_layer: FirstLayer) -> Way {
-    match first_layer {
-        FirstLayer::Plain => Way::Plain,
-        FirstLayer::Implicit => Way::Implicit,
     }
 }
 
@@ -121,28 +114,25 @@ impl Setup {
     /// The way of the first layer for so many pictures.
     pub fn first_layer(&self, pictures: usize) -> FirstLayer {
         match self.way {
-            Way::Plain => FirstLayer::Plain,
-            Way::Implicit => FirstLayer::Implicit,
+            Way::This(first_layer) => first_layer,
             Way::Auto => FirstLayer::cheapest(self.architecture.layer(0, pictures), self.planned),
         }
     }
 
     /// What there is to say of it: nothing of the plain way that nobody asked to choose.
     pub fn words_of_first_layer(&self, pictures: usize) -> String {
-        let spec = self.architecture.layer(0, pictures);
         let first_layer = self.first_layer(pictures);
-        let gains = |way: FirstLayer| 2e-9 * way.multiply_adds(spec, self.planned);
-        let why = || {
-            let (plain, implicit) = (gains(FirstLayer::Plain), gains(FirstLayer::Implicit));
-            format!(
-                " (chosen: {plain:.1} GFLOP plain, {implicit:.1} implicit, {} inputs, {pictures} pictures)",
-                spec.inputs
-            )
-        };
         match self.way {
-            Way::Plain => String::new(),
-            Way::Implicit => format!(", first layer {first_layer}"),
-            Way::Auto => format!(", first layer {first_layer}{}", why()),
+            Way::This(FirstLayer::Plain) => String::new(),
+            Way::This(_) => format!(", first layer {first_layer}"),
+            Way::Auto => {
+                let spec = self.architecture.layer(0, pictures);
+                let [plain, implicit] = FirstLayer::ALL.map(|way| 2e-9 * way.multiply_adds(spec, self.planned));
+                format!(
+                    ", first layer {first_layer} (chosen: {plain:.1} GFLOP plain, {implicit:.1} implicit, {} inputs, {pictures} pictures)",
+                    spec.inputs
+                )
+            }
         }
     }
 }
@@ -163,7 +153,10 @@ fn expect_agreement(path: &Path, args: &Args, before: &Provenance) -> anyhow::Re
     });
     let plain = |given: Option<String>| given.map(|given| (given.clone(), given));
     // `auto` stands for what it took.
-    let first_layer = args.first_layer.filter(|&way| way != Way::Auto).map(|way| format!("{way:?}").to_lowercase());
+    let first_layer = match args.first_layer {
+        Some(Way::This(first_layer)) => Some(first_layer.to_string()),
+        Some(Way::Auto) | None => None,
+    };
     let given = [
         ("--model", model, &before.architecture),
         ("--layers", plain(args.layers.as_ref().map(ToString::to_string)), &before.architecture),
